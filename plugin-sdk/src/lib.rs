@@ -1,0 +1,73 @@
+//! Write a Plugway plugin in Rust.
+//!
+//! A plugin is a WebAssembly component that exports one or more *kinds*; for each there is a trait here:
+//!
+//! | kind | trait | answers |
+//! |---|---|---|
+//! | provider | [`Provider`] | where and how a call is sent |
+//! | format, upstream half | [`UpstreamFormat`] | how it is said to a provider |
+//! | format, client half | [`ClientFormat`] | how a caller says it |
+//! | headers | [`HeaderTemplates`] | how header templates become values |
+//! | policy | [`Policy`] | what may pass |
+//!
+//! Every plugin implements [`Plugin`] (its settings and how it is made from them) and the traits of its kinds, and ends
+//! with one line: [`export!`]. All calls are pure: no I/O, no clock but the one in the call, no secrets, and no state
+//! but what a stream's `State` type carries.
+//!
+//! ```
+//! use plugway_sdk::{Call, Capabilities, NoSettings, Outgoing, Plugin, Problem, Provider, Step};
+//!
+//! struct Acme;
+//!
+//! impl Plugin for Acme {
+//!     type Settings = NoSettings;
+//!     const DESCRIPTION: &'static str = "Acme's chat service";
+//!
+//!     fn new(_: NoSettings) -> Result<Self, Problem> {
+//!         Ok(Acme)
+//!     }
+//! }
+//!
+//! impl Provider for Acme {
+//!     fn capabilities(&self) -> Capabilities {
+//!         Capabilities::of(["chat_completion", "chat_completion_stream"]).base_url("https://api.acme.example")
+//!     }
+//!
+//!     fn plan(&self, _call: &Call) -> Result<Step, Problem> {
+//!         Ok(Outgoing::post("/v1/chat/completions").bearer("api_key").into())
+//!     }
+//! }
+//!
+//! plugway_sdk::export!(Acme: provider);
+//! # fn main() {}
+//! ```
+#![warn(missing_docs)]
+
+pub mod bindings;
+#[doc(hidden)]
+pub mod export;
+mod format;
+mod headers;
+mod log;
+mod plugin;
+mod policy;
+mod problem;
+mod provider;
+
+pub use format::{ClientFormat, Event, Place, Progress, Route, Translated, UpstreamFormat};
+pub use headers::{HeaderTemplates, Variable};
+pub use log::{Level, log};
+pub use plugin::{NoSettings, Plugin};
+pub use policy::{Context, Phases, Policy, Verdict};
+pub use problem::{Problem, ProblemKind};
+pub use provider::{
+    Acquisition, Auth, Body, Call, Capabilities, Edit, Fetch, Framing, HttpReply, LocalReply, Outgoing, Pause,
+    Placement, Preset, Provider, Step,
+};
+
+/// One HTTP header.
+pub use bindings::plugin::plugway::plugin::types::Header;
+
+// `export!` names them in the author's crate.
+#[doc(hidden)]
+pub use serde_json;
