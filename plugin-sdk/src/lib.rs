@@ -44,6 +44,9 @@
 #![warn(missing_docs)]
 
 pub mod bindings;
+#[cfg(feature = "cases")]
+pub mod cases;
+pub mod chat;
 #[doc(hidden)]
 pub mod export;
 mod format;
@@ -53,6 +56,7 @@ mod plugin;
 mod policy;
 mod problem;
 mod provider;
+pub mod sse;
 
 pub use format::{ClientFormat, Event, Place, Progress, Route, Translated, UpstreamFormat};
 pub use headers::{HeaderTemplates, Variable};
@@ -69,5 +73,7 @@ pub use provider::{
 pub use bindings::plugin::plugway::plugin::types::Header;
 
 // `export!` names them in the author's crate.
+#[doc(hidden)]
+pub use serde as __serde;
 #[doc(hidden)]
 pub use serde_json;

@@ -1,0 +1,79 @@
+//! OpenAI, and every service that speaks its API: hosted ones by a preset, others by their `base_url`.
+//!
+//! One more compatible service is one more entry in `presets.json` and nothing else.
+
+mod operation;
+mod presets;
+mod settings;
+mod stream_usage;
+
+use operation::Operation;
+use plugway_sdk::{Call, Capabilities, Outgoing, Plugin, Problem, ProblemKind, Provider, Step};
+use serde_json::Value;
+use settings::Settings;
+
+pub struct OpenAi {
+    settings: Settings,
+}
+
+impl Plugin for OpenAi {
+    type Settings = Settings;
+    const DESCRIPTION: &'static str = env!("CARGO_PKG_DESCRIPTION");
+
+    fn settings_schema() -> Value {
+        settings::schema()
+    }
+
+    fn new(settings: Settings) -> Result<Self, Problem> {
+        settings.check()?;
+        Ok(OpenAi { settings })
+    }
+}
+
+impl Provider for OpenAi {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            operations: operation::names(),
+            body_members: self.settings.stream_usage.reads(),
+            presets: presets::all(),
+            ..Capabilities::of([]).base_url("https://api.openai.com")
+        }
+    }
+
+    fn plan(&self, call: &Call) -> Result<Step, Problem> {
+        let operation = Operation::named(&call.operation).ok_or_else(|| {
+            Problem::new(ProblemKind::Unsupported, format!("OpenAI's API has no operation `{}`", call.operation))
+        })?;
+        let path = format!("{}{}", self.settings.path_prefix, operation.path);
+        let mut outgoing = match operation.method {
+            "GET" => Outgoing::get(path),
+            _ => Outgoing::post(path).set("model", call.model.as_str()).framing(operation.framing()),
+        };
+        outgoing = outgoing.dialect(operation.dialect);
+        if call.streaming && operation.name == "chat_completion" {
+            outgoing = self.settings.stream_usage.apply(outgoing, call)?;
+        }
+        Ok(self.with_identity(outgoing, call).into())
+    }
+}
+
+impl OpenAi {
+    /// Who is calling, as far as the configuration says: services on one's own machine mostly want no key.
+    fn with_identity(&self, mut outgoing: Outgoing, call: &Call) -> Outgoing {
+        if let Some(organization) = &self.settings.organization {
+            outgoing = outgoing.header("openai-organization", organization);
+        }
+        if let Some(project) = &self.settings.project {
+            outgoing = outgoing.header("openai-project", project);
+        }
+        match call.credentials.iter().any(|name| name == "api_key") {
+            true => outgoing.bearer("api_key"),
+            false => outgoing,
+        }
+    }
+}
+
+plugway_sdk::export!(OpenAi: provider);
+
+#[cfg(test)]
+plugway_sdk::cases!(OpenAi: provider);

@@ -1,0 +1,15 @@
+//! The canonical chat form, as far as the host must know it: where a request says which model and whether to stream, and
+//! what a stream chunk means for the stream's fate. Everything else in it is the plugins' business.
+
+mod chunk;
+mod members;
+mod whole;
+
+pub use chunk::{ChunkError, Usage, inspect_chunk, inspect_reply};
+pub use members::Members;
+pub use whole::as_chunks;
+
+/// The canonical dialect, by the name that plugins use.
+pub const DIALECT: &str = "openai-chat";
+/// What ends a stream of the canonical dialect.
+pub const DONE: &str = "[DONE]";

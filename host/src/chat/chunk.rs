@@ -1,0 +1,178 @@
+//! What a canonical stream chunk, or a whole answer, means for the call that it belongs to.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+
+/// Tokens of one call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
+pub struct Usage {
+    #[serde(default)]
+    pub prompt_tokens: u64,
+    #[serde(default)]
+    pub completion_tokens: u64,
+}
+
+/// What the host must know of a chunk.
+#[derive(Debug, Default, PartialEq)]
+pub struct ChunkFacts {
+    /// It carries something that the caller can see: once it is passed on, no other provider can be tried.
+    pub content: bool,
+    /// It carries nothing but the usage, which callers get only when they asked for it.
+    pub only_usage: bool,
+    pub usage: Option<Usage>,
+    /// The upstream reported an error inside the stream.
+    pub error: Option<ChunkError>,
+}
+
+#[derive(Debug, Default, PartialEq, Deserialize)]
+pub struct ChunkError {
+    #[serde(default)]
+    pub message: String,
+    #[serde(default)]
+    pub code: serde_json::Value,
+    #[serde(default, rename = "type")]
+    pub kind: Option<String>,
+}
+
+/// What a chunk says; None where it is not one. Members that the host does not know are not looked at.
+pub fn inspect_chunk(text: &str) -> Option<ChunkFacts> {
+    let chunk: Chunk<'_> = serde_json::from_str(text).ok()?;
+    let error = match chunk.error {
+        Some(error) => Some(serde_json::from_str(error.get()).unwrap_or_else(|_| ChunkError {
+            // Some servers send a bare string.
+            message: error.get().trim_matches('"').to_owned(),
+            ..ChunkError::default()
+        })),
+        None => None,
+    };
+    let choices = chunk.choices.as_deref().unwrap_or_default();
+    Some(ChunkFacts {
+        content: choices.iter().any(Choice::has_content),
+        only_usage: choices.is_empty() && chunk.usage.is_some(),
+        usage: chunk.usage,
+        error,
+    })
+}
+
+/// The usage that a whole answer reports.
+pub fn inspect_reply(body: &str) -> Option<Usage> {
+    serde_json::from_str::<Reply>(body).ok()?.usage
+}
+
+#[derive(Deserialize)]
+struct Reply {
+    usage: Option<Usage>,
+}
+
+#[derive(Deserialize)]
+struct Chunk<'a> {
+    #[serde(borrow, default)]
+    choices: Option<Vec<Choice<'a>>>,
+    #[serde(default)]
+    usage: Option<Usage>,
+    #[serde(borrow, default)]
+    error: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Choice<'a> {
+    #[serde(borrow, default)]
+    delta: Option<Delta<'a>>,
+    /// The legacy completions have the text here.
+    #[serde(borrow, default)]
+    text: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    finish_reason: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Delta<'a> {
+    #[serde(borrow, default)]
+    content: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    refusal: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    reasoning_content: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    reasoning: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    reasoning_details: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    tool_calls: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    function_call: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    audio: Option<&'a RawValue>,
+}
+
+impl Choice<'_> {
+    fn has_content(&self) -> bool {
+        let said = |value: &Option<&RawValue>| {
+            value.is_some_and(|value| !matches!(value.get(), "null" | "\"\"" | "[]" | "{}"))
+        };
+        said(&self.finish_reason)
+            || self.text.as_ref().is_some_and(|text| !text.is_empty())
+            || self.delta.as_ref().is_some_and(|delta| {
+                [
+                    &delta.content,
+                    &delta.refusal,
+                    &delta.reasoning_content,
+                    &delta.reasoning,
+                    &delta.reasoning_details,
+                    &delta.tool_calls,
+                    &delta.function_call,
+                    &delta.audio,
+                ]
+                .into_iter()
+                .any(said)
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts(text: &str) -> ChunkFacts {
+        inspect_chunk(text).expect("a chunk")
+    }
+
+    #[test]
+    fn the_opening_role_is_no_content_and_the_rest_is() {
+        assert!(!facts(r#"{"choices":[{"delta":{"role":"assistant","content":""},"finish_reason":null}]}"#).content);
+        for delta in [
+            r#"{"content":"hi"}"#,
+            r#"{"tool_calls":[{"index":0}]}"#,
+            r#"{"reasoning_content":"hm"}"#,
+            r#"{"refusal":"no"}"#,
+        ] {
+            assert!(facts(&format!(r#"{{"choices":[{{"delta":{delta}}}]}}"#)).content, "{delta}");
+        }
+        assert!(facts(r#"{"choices":[{"delta":{},"finish_reason":"stop"}]}"#).content);
+    }
+
+    #[test]
+    fn usage_alone_is_told_from_usage_beside_content() {
+        let usage = r#""usage":{"prompt_tokens":3,"completion_tokens":5,"total_tokens":8}"#;
+        let alone = facts(&format!(r#"{{"choices":[],{usage}}}"#));
+        assert!(alone.only_usage);
+        assert_eq!(alone.usage, Some(Usage { prompt_tokens: 3, completion_tokens: 5 }));
+        assert!(!facts(&format!(r#"{{"choices":[{{"delta":{{"content":"x"}}}}],{usage}}}"#)).only_usage);
+        assert!(!facts(r#"{"choices":[{"delta":{"content":"x"}}],"usage":null}"#).only_usage);
+    }
+
+    #[test]
+    fn errors_in_a_stream_are_seen_in_each_shape() {
+        let error = facts(r#"{"error":{"message":"Overloaded","code":529,"type":"overloaded_error"}}"#).error;
+        assert_eq!(error.map(|error| error.message), Some("Overloaded".to_owned()));
+        let error = facts(r#"{"error":"boom"}"#).error;
+        assert_eq!(error.map(|error| error.message), Some("boom".to_owned()));
+    }
+
+    #[test]
+    fn what_is_no_chunk_is_none() {
+        assert_eq!(inspect_chunk("nonsense"), None);
+        assert_eq!(inspect_chunk("{\"choices\":"), None);
+    }
+}

@@ -1,0 +1,130 @@
+//! The command line.
+
+mod check;
+mod plugin;
+mod serve;
+
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// What scripts may rely on; the numbers are those of BSD's sysexits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    Fine,
+    /// What was checked is not as it should be.
+    Refused,
+    /// The command line is wrong.
+    Usage,
+    /// The configuration is wrong.
+    Config,
+    /// The machine does not give what is needed: an address, a thread, a program.
+    Unavailable,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(match exit {
+            Exit::Fine => 0,
+            Exit::Refused => 1,
+            Exit::Usage => 64,
+            Exit::Unavailable => 69,
+            Exit::Config => 78,
+        })
+    }
+}
+
+/// The LLM gateway whose providers are plugins.
+#[derive(Parser)]
+#[command(name = "plugway", version, about, disable_help_subcommand = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve. Without a configuration there is one provider, `echo`, which answers by itself.
+    Serve {
+        /// The configuration; `plugway.yaml` in this folder where there is one.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// Where to listen, in place of the configuration's `listen`.
+        #[arg(long, value_name = "ADDRESS")]
+        listen: Option<String>,
+    },
+    /// Say everything that is wrong with a configuration, and load the plugins that it needs.
+    Check {
+        /// The configuration; `plugway.yaml` in this folder where there is one.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+    /// Build plugins and look into them.
+    #[command(subcommand)]
+    Plugin(PluginCommand),
+}
+
+#[derive(Subcommand)]
+enum PluginCommand {
+    /// Build plugins from their source folders.
+    Build {
+        /// Folders with a Cargo.toml.
+        #[arg(required = true, value_name = "FOLDER")]
+        folders: Vec<PathBuf>,
+        /// Where `<name>.wasm` is put.
+        #[arg(long, value_name = "FOLDER", default_value = "target/plugins")]
+        out: PathBuf,
+    },
+    /// Say in sentences what would be refused when a plugin is loaded, and why.
+    Check {
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+    /// Show what a plugin is: kinds, versions, imports, size, digest.
+    Inspect {
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// One JSON object for each file.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+pub fn run() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Nobody can be told when the terminal is gone.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage } else { Exit::Fine }.into();
+        }
+    };
+    match arguments.command {
+        Command::Serve { config, listen } => serve::serve(config, listen.as_deref()),
+        Command::Check { config } => check::check(config),
+        Command::Plugin(PluginCommand::Build { folders, out }) => plugin::build(&folders, &out),
+        Command::Plugin(PluginCommand::Check { files }) => plugin::check(&files),
+        Command::Plugin(PluginCommand::Inspect { files, json }) => plugin::inspect(&files, json),
+    }
+    .into()
+}
+
+/// What is read when no configuration is named.
+const USUAL_CONFIG: &str = "plugway.yaml";
+
+/// The configuration that is meant: the one that was named, else the usual one where it lies here.
+fn config_file(named: Option<PathBuf>) -> Option<PathBuf> {
+    named.or_else(|| Some(PathBuf::from(USUAL_CONFIG)).filter(|usual| usual.is_file()))
+}
+
+/// Where plugins lie when there is no configuration: beside the program, as releases and the build tree have them.
+fn usual_plugin_folders() -> Vec<PathBuf> {
+    let program = std::env::current_exe().ok();
+    let beside = program.as_deref().and_then(std::path::Path::parent);
+    beside.into_iter().flat_map(|beside| [beside.join("plugins"), beside.join("../plugins")]).collect()
+}
+
+/// A runtime for commands that load plugins and go.
+fn small_runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
+}

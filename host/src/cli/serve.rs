@@ -1,0 +1,113 @@
+//! `plugway serve`
+
+use super::{Exit, config_file, small_runtime, usual_plugin_folders};
+use crate::config::{self, Config};
+use crate::reload::{self, Reloader, Started};
+use crate::server::{Server, Shared};
+use crate::snapshot::Live;
+use crate::telemetry::{AccessLog, Metrics, start_log};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+pub fn serve(named: Option<PathBuf>, listen: Option<&str>) -> Exit {
+    let file = config_file(named);
+    let mut config = match read(file.as_ref()) {
+        Ok(config) => config,
+        Err(exit) => return exit,
+    };
+    if let Some(listen) = listen {
+        match config::listen_address(listen) {
+            Ok(address) => config.listen = address,
+            Err(message) => {
+                eprintln!("plugway: --listen {listen}: {message}");
+                return Exit::Usage;
+            }
+        }
+    }
+    let runtime = match small_runtime() {
+        Ok(runtime) => runtime,
+        Err(error) => return unavailable(&error),
+    };
+    runtime.block_on(run(config, file)).unwrap_or_else(|error| unavailable(error.as_ref()))
+}
+
+/// The configuration, its mistakes told on standard error.
+fn read(file: Option<&PathBuf>) -> Result<Config, Exit> {
+    let Some(file) = file else {
+        let config = config::default_without_file(&usual_plugin_folders());
+        start_log(&config.log);
+        tracing::info!("no configuration: the provider `echo` answers by itself");
+        return Ok(config);
+    };
+    let loaded = config::load(file).map_err(|error| {
+        eprintln!("plugway: {error}");
+        Exit::Config
+    })?;
+    start_log(&loaded.config.log);
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    Ok(loaded.config)
+}
+
+async fn run(config: Config, file: Option<PathBuf>) -> Result<Exit, Box<dyn std::error::Error>> {
+    let metrics = Arc::new(Metrics::default());
+    let access_log = if config.log.access { Some(AccessLog::start(config.log.format)?) } else { None };
+    let Started { live, reloader } = reload::start(config.clone(), file.clone(), metrics.clone()).await?;
+    let shared = Shared { live: live.clone(), metrics, access_log };
+    let server = Server::start(&config, &shared).await.map_err(|error| format!("{}: {error}", config.listen))?;
+    announce(&live, &config, file.as_ref(), &server)?;
+    keep_reloading(reloader)?;
+    server.run(asked_to_stop()?).await;
+    if let Some(log) = &shared.access_log {
+        log.flush();
+    }
+    tracing::info!("stopped");
+    Ok(Exit::Fine)
+}
+
+/// In a thread of its own: compiling a plugin takes a second of computing, which no request should wait for.
+fn keep_reloading(reloader: Reloader) -> std::io::Result<()> {
+    let runtime = small_runtime()?;
+    std::thread::Builder::new().name("reload".into()).spawn(move || runtime.block_on(reloader.run()))?;
+    Ok(())
+}
+
+/// Where it listens, what it loaded, what it watches.
+fn announce(live: &Live, config: &Config, file: Option<&PathBuf>, server: &Server) -> std::io::Result<()> {
+    let snapshot = live.current();
+    for plugin in &snapshot.plugins {
+        let kinds: Vec<String> = plugin.shape.kinds.iter().map(ToString::to_string).collect();
+        tracing::info!(kinds = kinds.join(" "), digest = &plugin.digest[..12], "plugin {plugin:?}");
+    }
+    for target in snapshot.providers() {
+        let provider = &target.config.name;
+        match &target.ready {
+            Ok(ready) => tracing::info!("provider {provider} is served by {:?}", ready.plugin.plugin),
+            Err(reason) => tracing::error!("provider {provider} cannot be used: {reason}"),
+        }
+    }
+    tracing::info!("watching {} for plugins", config.plugins.directory.display());
+    if let Some(file) = file {
+        tracing::info!("watching {} for changes of the configuration", file.display());
+    }
+    tracing::info!("listening on http://{}", server.address()?);
+    Ok(())
+}
+
+/// Ready when the process is told to end.
+fn asked_to_stop() -> std::io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+fn unavailable(error: &dyn std::error::Error) -> Exit {
+    eprintln!("plugway: {error}");
+    Exit::Unavailable
+}

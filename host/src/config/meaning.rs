@@ -1,0 +1,106 @@
+//! From what was typed to what is meant: defaults, and rules that span several keys.
+
+use super::meant::{Config, Isolation, Limits, Log, LogFormat, Plugins, Policy};
+use super::provider;
+use super::reader::Reader;
+use super::scalars::{Folder, Listen, Seconds, Whole};
+use super::typed::{File, LimitsSection, LogSection, PluginsSection, PolicyEntry};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tracing::level_filters::LevelFilter;
+
+const DEFAULT_PORT: u16 = 8080;
+
+/// Where mistakes were noted, what is returned is only good for finding more of them.
+pub(super) fn config(file: File, reader: &mut Reader<'_>) -> Config {
+    let File { at, listen, plugins, limits, log, policies, providers } = file;
+    let providers = providers.unwrap_or_default();
+    if providers.is_empty() {
+        reader.warn(&at.key("providers"), "there is no provider, so that every request will be refused");
+    }
+    Config {
+        listen: listen.map_or(SocketAddr::from((Ipv4Addr::LOCALHOST, DEFAULT_PORT)), |Listen(address)| address),
+        plugins: plugins_meant(plugins.unwrap_or_default(), reader),
+        limits: limits_meant(limits.unwrap_or_default()),
+        log: log_meant(log.unwrap_or_default()),
+        policies: policies.unwrap_or_default().into_iter().filter_map(|entry| policy(entry, reader)).collect(),
+        providers: providers
+            .into_iter()
+            .filter_map(|(name, section)| Some((name.clone(), Arc::new(provider::provider(name, section, reader)?))))
+            .collect(),
+    }
+}
+
+fn plugins_meant(section: PluginsSection, reader: &Reader<'_>) -> Plugins {
+    let PluginsSection { at: _, directory, cache_directory, debounce_ms, call_timeout_ms, memory_limit_mb } = section;
+    let directory = directory.map_or_else(|| reader.base.join("plugins"), |Folder(path)| path);
+    Plugins {
+        cache_directory: cache_directory
+            .map_or_else(|| default_cache_directory(&directory, reader.env), |Folder(path)| path),
+        directory,
+        debounce: milliseconds(debounce_ms, 200),
+        call_timeout: milliseconds(call_timeout_ms, 1000),
+        memory_limit_bytes: mebibytes(memory_limit_mb, 64),
+    }
+}
+
+fn default_cache_directory(plugins: &Path, env: &dyn Fn(&str) -> Option<String>) -> PathBuf {
+    // The base directory specification wants relative paths ignored.
+    let absolute = |name: &str| env(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    match (absolute("XDG_CACHE_HOME"), absolute("HOME")) {
+        (Some(cache), _) => cache.join("plugway"),
+        (None, Some(home)) => home.join(".cache").join("plugway"),
+        (None, None) => plugins.join(".cache"),
+    }
+}
+
+fn limits_meant(section: LimitsSection) -> Limits {
+    let LimitsSection { at: _, body_mb, event_mb, connections, caller_timeout_seconds, shutdown_grace_seconds } =
+        section;
+    Limits {
+        body_bytes: mebibytes(body_mb, 32),
+        event_bytes: mebibytes(event_mb, 4),
+        connections: connections.map_or(10_000, |Whole(count)| as_usize(count)),
+        caller_timeout: seconds(caller_timeout_seconds, 30),
+        shutdown_grace: seconds(shutdown_grace_seconds, 30),
+    }
+}
+
+fn log_meant(section: LogSection) -> Log {
+    let LogSection { at: _, level, format, access } = section;
+    Log {
+        level: level.unwrap_or(LevelFilter::INFO),
+        format: format.unwrap_or(LogFormat::Text),
+        access: access.unwrap_or(true),
+    }
+}
+
+fn policy(PolicyEntry(section): PolicyEntry, reader: &mut Reader<'_>) -> Option<Policy> {
+    if section.plugin.is_none() {
+        reader.missing(&section.at.key("plugin"), "is missing; it names the policy's plugin, such as deny@^1");
+    }
+    Some(Policy {
+        plugin: section.plugin?,
+        settings: section.settings.unwrap_or_default(),
+        isolation: section.isolation.unwrap_or(Isolation::Shared),
+    })
+}
+
+pub(super) fn seconds(typed: Option<Seconds>, default: u64) -> Duration {
+    typed.map_or(Duration::from_secs(default), |Seconds(duration)| duration)
+}
+
+fn milliseconds<const MIN: u64, const MAX: u64>(typed: Option<Whole<MIN, MAX>>, default: u64) -> Duration {
+    Duration::from_millis(typed.map_or(default, |Whole(number)| number))
+}
+
+fn mebibytes<const MIN: u64, const MAX: u64>(typed: Option<Whole<MIN, MAX>>, default: u64) -> usize {
+    as_usize(typed.map_or(default, |Whole(number)| number).saturating_mul(1024 * 1024))
+}
+
+/// The ranges of the typed numbers fit; a smaller machine gets as much as it can count.
+fn as_usize(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}

@@ -1,0 +1,244 @@
+//! The configuration as it is meant: checked, resolved, and unable to hold a wrong value.
+
+use crate::operation::Operation;
+use http::{HeaderName, HeaderValue, Uri};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub listen: SocketAddr,
+    pub plugins: Plugins,
+    pub limits: Limits,
+    pub log: Log,
+    pub providers: BTreeMap<String, Arc<Provider>>,
+    /// In the order in which they are asked.
+    pub policies: Vec<Policy>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plugins {
+    pub directory: PathBuf,
+    /// Where precompiled artifacts lie. Private to the user who runs the gateway: what lies there is trusted code.
+    pub cache_directory: PathBuf,
+    /// How long a folder must be quiet before a change in it is taken.
+    pub debounce: Duration,
+    /// How long one call into a plugin may take.
+    pub call_timeout: Duration,
+    /// How much memory one instance may have.
+    pub memory_limit_bytes: usize,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Limits {
+    /// The largest request or answer that is held in memory.
+    pub body_bytes: usize,
+    /// The largest event of a stream.
+    pub event_bytes: usize,
+    /// Connections of callers open at once.
+    pub connections: usize,
+    /// How long a caller may take to send its headers, and between two reads of its body.
+    pub caller_timeout: Duration,
+    /// How long running requests have to end after a signal to stop.
+    pub shutdown_grace: Duration,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Log {
+    pub level: tracing::level_filters::LevelFilter,
+    pub format: LogFormat,
+    /// One line for each request.
+    pub access: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+/// A plugin by name and range of versions: `anthropic@^1.2`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PluginRequest {
+    pub name: String,
+    pub versions: semver::VersionReq,
+}
+
+#[derive(Clone, Debug)]
+pub struct Provider {
+    pub name: String,
+    pub plugin: PluginRequest,
+    pub preset: Option<String>,
+    /// A JSON object.
+    pub settings: serde_json::Map<String, serde_json::Value>,
+    pub isolation: Isolation,
+    /// None: as the plugin says.
+    pub key_less: Option<bool>,
+    pub keys: Vec<Key>,
+    /// Models that are found by their bare name and listed by `/v1/models`.
+    pub models: Vec<String>,
+    pub network: Network,
+    pub allowed: AllowedRequests,
+    pub path_overrides: BTreeMap<RequestKind, PathOverride>,
+    pub headers: Option<HeaderTemplates>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Isolation {
+    /// Warm instances, shared by all requests.
+    Shared,
+    /// A fresh instance for every call.
+    PerRequest,
+}
+
+/// Header templates and the plugin that renders them.
+#[derive(Clone, PartialEq)]
+pub struct HeaderTemplates {
+    pub plugin: PluginRequest,
+    pub templates: Vec<(HeaderName, String)>,
+}
+
+/// Shows no template: people write credentials into them as they stand.
+impl fmt::Debug for HeaderTemplates {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&HeaderName> = self.templates.iter().map(|(name, _)| name).collect();
+        formatter.debug_struct("HeaderTemplates").field("plugin", &self.plugin).field("names", &names).finish()
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Policy {
+    pub plugin: PluginRequest,
+    pub settings: serde_json::Map<String, serde_json::Value>,
+    pub isolation: Isolation,
+}
+
+/// An operation and whether it is streamed: `chat_completion_stream`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestKind {
+    pub operation: Operation,
+    pub streaming: bool,
+}
+
+impl RequestKind {
+    /// Every operation, and every streamed one where there is such.
+    pub fn all() -> Vec<RequestKind> {
+        let ways = |operation: &Operation| {
+            let once = RequestKind { operation: *operation, streaming: false };
+            let streamed = operation.has_stream().then_some(RequestKind { streaming: true, ..once });
+            [Some(once), streamed].into_iter().flatten()
+        };
+        Operation::ALL.iter().flat_map(ways).collect()
+    }
+}
+
+impl fmt::Display for RequestKind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}{}", self.operation, if self.streaming { "_stream" } else { "" })
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum AllowedRequests {
+    All,
+    Only(BTreeSet<RequestKind>),
+}
+
+impl AllowedRequests {
+    pub fn allows(&self, kind: RequestKind) -> bool {
+        match self {
+            AllowedRequests::All => true,
+            AllowedRequests::Only(kinds) => kinds.contains(&kind),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum PathOverride {
+    /// Joined to the base URL, in place of the plugin's path.
+    Path(String),
+    /// In place of base URL and path.
+    Url(Uri),
+}
+
+#[derive(Clone, Debug)]
+pub struct Key {
+    pub name: String,
+    pub secret: Secret,
+    pub models: ModelFilter,
+    /// Relative to the other keys' weights.
+    pub weight: f64,
+    /// The caller's name of a model to the upstream's.
+    pub aliases: BTreeMap<String, String>,
+}
+
+/// Which models a key serves.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ModelFilter {
+    /// None: all.
+    pub only: Option<BTreeSet<String>>,
+    pub never: BTreeSet<String>,
+}
+
+impl ModelFilter {
+    pub fn serves(&self, model: &str) -> bool {
+        !self.never.contains(model) && self.only.as_ref().is_none_or(|models| models.contains(model))
+    }
+}
+
+/// Bytes that must not be seen. Neither `Debug` nor `Display` shows them.
+#[derive(Clone)]
+pub struct Secret(HeaderValue);
+
+impl Secret {
+    /// None where the text cannot stand in a header: CR, LF, NUL and other control characters.
+    pub fn new(text: &str) -> Option<Self> {
+        let mut value = HeaderValue::from_str(text).ok()?;
+        value.set_sensitive(true);
+        Some(Secret(value))
+    }
+
+    /// The only way to the bytes. They go into the outgoing request and nowhere else.
+    pub fn expose(&self) -> &HeaderValue {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Secret(***)")
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Network {
+    /// None: the preset's, else the plugin's own.
+    pub base_url: Option<Uri>,
+    /// Marked as sensitive, so that `Debug` does not show their values.
+    pub extra_headers: Vec<(HeaderName, HeaderValue)>,
+    pub tls: Tls,
+    pub timeouts: Timeouts,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Tls {
+    /// The roots that come with the program and those of the system.
+    Public,
+    /// Those and the certificates of this PEM text.
+    CustomCa(String),
+    /// Warned about at start.
+    Unverified,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Timeouts {
+    pub connect: Duration,
+    /// From the request sent to the response's headers, and to the end of a body that is not streamed.
+    pub request: Duration,
+    /// Between two reads of a stream.
+    pub stream_idle: Duration,
+}

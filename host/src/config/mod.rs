@@ -1,0 +1,82 @@
+//! What the operator wants, read from a YAML file, of which JSON is a part.
+//!
+//! There are two types: as typed (`typed.rs`, where unknown keys are refused and each field says what it is for) and
+//! as meant (`meant.rs`, which cannot hold a wrong value). Between them, `reader.rs` notes all mistakes rather than
+//! the first one.
+
+mod meaning;
+mod meant;
+mod mistakes;
+mod outgoing;
+mod provider;
+mod reader;
+mod scalars;
+#[cfg(test)]
+mod tests;
+mod typed;
+mod yaml;
+
+pub use meant::*;
+pub use mistakes::{LoadError, Mistakes};
+
+use mistakes::At;
+use reader::{Reader, Typed};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use typed::{File, ProviderSection};
+
+/// A configuration that holds, and what is doubtful in it.
+#[derive(Debug)]
+pub struct Loaded {
+    pub config: Config,
+    pub warnings: Vec<String>,
+}
+
+/// Reads a configuration file with the environment of this process.
+pub fn load(path: &Path) -> Result<Loaded, LoadError> {
+    let text =
+        std::fs::read_to_string(path).map_err(|reason| LoadError::Unreadable { path: path.to_owned(), reason })?;
+    let base = path.parent().unwrap_or(Path::new(""));
+    parse(&text, base, &environment).map_err(|mistakes| LoadError::Wrong { path: path.to_owned(), mistakes })
+}
+
+/// Reads a configuration. `base` is the folder that relative paths begin in.
+pub fn parse(text: &str, base: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Mistakes> {
+    let yaml::Document { mut value, lines, fault } = yaml::read(text);
+    let mut reader = Reader::new(base, env, lines);
+    if let Some(fault) = fault {
+        reader.fault(fault);
+    }
+    // Editors want to know the file's schema; there is nothing in it for us.
+    if let Some(file) = value.as_object_mut() {
+        file.remove("$schema");
+    }
+    let file = File::read(&value, &At::default(), &mut reader).unwrap_or_default();
+    let config = meaning::config(file, &mut reader);
+    Ok(Loaded { config, warnings: reader.finish()? })
+}
+
+/// An address to listen on, as the configuration's `listen` takes it.
+pub fn listen_address(text: &str) -> Result<std::net::SocketAddr, String> {
+    let scalars::Listen(address) = text.parse().map_err(|()| format!("must be {}", scalars::Listen::shape()))?;
+    Ok(address)
+}
+
+/// What is served when nobody configured anything: a provider that answers by itself, so that the first request works
+/// without an account and without a network. Plugins come from the first candidate that is a folder.
+pub fn default_without_file(plugins_directories: &[PathBuf]) -> Config {
+    const ECHO: &str = "echo";
+    let mut reader = Reader::new(Path::new(""), &environment, HashMap::new());
+    let echo = ProviderSection { models: Some(vec![ECHO.to_owned()]), ..ProviderSection::default() };
+    let directory = plugins_directories.iter().find(|path| path.is_dir()).or(plugins_directories.first());
+    let plugins = typed::PluginsSection {
+        directory: directory.cloned().map(scalars::Folder),
+        ..typed::PluginsSection::default()
+    };
+    let providers = Some([(ECHO.to_owned(), echo)].into());
+    meaning::config(File { providers, plugins: Some(plugins), ..File::default() }, &mut reader)
+}
+
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}

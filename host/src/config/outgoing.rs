@@ -1,0 +1,271 @@
+//! What decides where requests go and what they carry: addresses, headers, certificates, keys, operations.
+
+use super::meant::{PathOverride, RequestKind, Secret};
+use super::mistakes::{At, unknown_name};
+use super::reader::{Reader, Typed, mapping, suggest};
+use super::scalars::text;
+use crate::operation::Operation;
+use http::{HeaderName, HeaderValue, Uri};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// Where a service is: its root, to which paths are joined.
+pub(super) struct BaseUrl(pub Uri);
+
+impl Typed for BaseUrl {
+    fn shape() -> String {
+        "a URL such as https://api.example.com".to_owned()
+    }
+
+    fn read(value: &Value, at: &At, reader: &mut Reader<'_>) -> Option<Self> {
+        let url = text::<Self>(value, at, reader)?;
+        let checked = match url.contains('?') {
+            true => Err("must not have a query, as paths are joined to it"),
+            false => web_url(url),
+        };
+        checked.map_err(|message| reader.mistake(at, message)).ok().map(BaseUrl)
+    }
+}
+
+/// The messages never quote the URL, as people put credentials into them.
+fn web_url(url: &str) -> Result<Uri, &'static str> {
+    if !url.starts_with("http://") && !url.starts_with("https://") {
+        return Err("must begin with http:// or https://");
+    }
+    if url.contains('#') {
+        return Err("must not have a fragment (the part after #)");
+    }
+    let uri: Uri = url.parse().map_err(|_| "is not a valid URL")?;
+    let authority = uri.authority().ok_or("must name a host")?;
+    if authority.as_str().contains('@') {
+        return Err("must not contain a user name or password; put the credential under `keys`");
+    }
+    if authority.host().is_empty() {
+        return Err("must name a host");
+    }
+    let says_port = authority.as_str().len() > authority.host().len();
+    match authority.port_u16() {
+        None | Some(0) if says_port => Err("has a port that is no number from 1 to 65535"),
+        _ => Ok(uri),
+    }
+}
+
+impl Typed for PathOverride {
+    fn shape() -> String {
+        "a path such as /v1/chat/completions, or a URL".to_owned()
+    }
+
+    fn read(value: &Value, at: &At, reader: &mut Reader<'_>) -> Option<Self> {
+        let target = text::<Self>(value, at, reader)?;
+        let checked = match target.starts_with('/') {
+            true => path(target).map(PathOverride::Path),
+            false if target.contains("://") => web_url(target).map(PathOverride::Url),
+            false => Err("must begin with `/`, or with http:// or https://"),
+        };
+        checked.map_err(|message| reader.mistake(at, message)).ok()
+    }
+}
+
+fn path(path: &str) -> Result<String, &'static str> {
+    if path.starts_with("//") {
+        return Err("must begin with a single `/`");
+    }
+    if path.contains('#') {
+        return Err("must not have a fragment (the part after #)");
+    }
+    match path.parse::<http::uri::PathAndQuery>() {
+        Ok(_) => Ok(path.to_owned()),
+        Err(_) => Err("is not a valid path; spaces and special characters are written as %20 and so on"),
+    }
+}
+
+/// Values by the operations that they are for.
+pub(super) struct Requests<T>(pub BTreeMap<RequestKind, T>);
+
+impl<T: Typed> Typed for Requests<T> {
+    // Nobody who writes `allowed_requests:` and then comments out all lines below means to allow everything.
+    const EMPTY_IS_ABSENT: bool = false;
+
+    fn shape() -> String {
+        "a mapping from operations".to_owned()
+    }
+
+    fn read(value: &Value, at: &At, reader: &mut Reader<'_>) -> Option<Self> {
+        if value.is_null() {
+            reader.mistake(at, "is empty; write {} for no operation, or leave the key out");
+            return None;
+        }
+        let map = mapping::<Self>(value, at, reader)?;
+        let mut requests = BTreeMap::new();
+        for (name, value) in map {
+            let at = at.key(unknown_name(name));
+            match request_kind(name) {
+                Err(message) => reader.mistake(&at, message),
+                Ok(kind) => requests.extend(T::read(value, &at, reader).map(|value| (kind, value))),
+            }
+        }
+        Some(Requests(requests))
+    }
+}
+
+fn request_kind(name: &str) -> Result<RequestKind, String> {
+    let known = RequestKind::all();
+    known.iter().find(|kind| kind.to_string() == name).copied().ok_or_else(|| {
+        let without_stream = name.strip_suffix("_stream").and_then(|name| name.parse::<Operation>().ok());
+        if let Some(operation) = without_stream {
+            return format!("`{operation}` is never streamed, so there is no `{name}`");
+        }
+        let names: Vec<String> = known.iter().map(RequestKind::to_string).collect();
+        format!("unknown operation `{}`; {}", unknown_name(name), suggest(name, names.iter().map(String::as_str)))
+    })
+}
+
+/// Headers by name. `T` is what may stand in their values.
+pub(super) struct Headers<T>(pub Vec<(HeaderName, T)>);
+
+impl<T: Typed> Typed for Headers<T> {
+    fn shape() -> String {
+        "a mapping from names of headers".to_owned()
+    }
+
+    fn read(value: &Value, at: &At, reader: &mut Reader<'_>) -> Option<Self> {
+        let map = mapping::<Self>(value, at, reader)?;
+        let mut headers: Vec<(HeaderName, T)> = Vec::new();
+        for (name, value) in map {
+            let at = at.key(name);
+            let checked = header_name(name).and_then(|name| match headers.iter().any(|(other, _)| *other == name) {
+                true => Err("is there twice, as names of headers are compared without regard to case"),
+                false => Ok(name),
+            });
+            match checked {
+                Err(message) => reader.mistake(&at, message),
+                Ok(name) => headers.extend(T::read(value, &at, reader).map(|value| (name, value))),
+            }
+        }
+        Some(Headers(headers))
+    }
+}
+
+fn header_name(name: &str) -> Result<HeaderName, &'static str> {
+    const HOST_CONTROLLED: &[&str] = &[
+        "accept-encoding",
+        "connection",
+        "content-encoding",
+        "content-length",
+        "expect",
+        "host",
+        "keep-alive",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    ];
+    let name: HeaderName = name.parse().map_err(|_| "is not a valid name of a header")?;
+    match HOST_CONTROLLED.contains(&name.as_str()) || name.as_str().starts_with("proxy-") {
+        true => Err("is a header that the gateway itself controls"),
+        false => Ok(name),
+    }
+}
+
+/// Custom headers often are credentials, so they are treated as such.
+impl Typed for HeaderValue {
+    fn shape() -> String {
+        "a string".to_owned()
+    }
+
+    fn read(value: &Value, at: &At, reader: &mut Reader<'_>) -> Option<Self> {
+        let secret = secret::<Self>(value, at, reader)?;
+        Some(secret.value.expose().clone())
+    }
+}
+
+/// A header's value with places for the plugin to fill in.
+pub(super) struct Template(pub String);
+
+impl Typed for Template {
+    fn shape() -> String {
+        "a string such as \"Bearer {{api_key}}\"".to_owned()
+    }
+
+    fn read(value: &Value, at: &At, reader: &mut Reader<'_>) -> Option<Self> {
+        text::<Self>(value, at, reader).map(|template| Template(template.to_owned()))
+    }
+}
+
+/// A secret and whether it stands in the file itself.
+pub(super) struct KeyValue {
+    pub value: Secret,
+    pub literal: bool,
+}
+
+impl Typed for KeyValue {
+    fn shape() -> String {
+        "a string, best env.NAME with the name of an environment variable".to_owned()
+    }
+
+    fn read(value: &Value, at: &At, reader: &mut Reader<'_>) -> Option<Self> {
+        secret::<Self>(value, at, reader)
+    }
+}
+
+/// No message in here may hold the value, only the name of the variable that it should have come from.
+fn secret<T: Typed>(value: &Value, at: &At, reader: &mut Reader<'_>) -> Option<KeyValue> {
+    let typed = text::<T>(value, at, reader)?;
+    let resolved = match typed.strip_prefix("env.") {
+        Some(name) => from_environment(name, reader.env),
+        None => literal(typed),
+    };
+    resolved.map_err(|message| reader.mistake(at, message)).ok()
+}
+
+fn from_environment(name: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<KeyValue, String> {
+    if !is_variable_name(name) {
+        return Err("must name an environment variable after `env.`".to_owned());
+    }
+    let text = match env(name) {
+        None => return Err(format!("the environment variable {name} is not set")),
+        Some(text) if text.is_empty() => return Err(format!("the environment variable {name} is empty")),
+        Some(text) => text,
+    };
+    let fault = || {
+        format!("the environment variable {name} has a line break or another character in it that no header can carry")
+    };
+    Ok(KeyValue { value: Secret::new(&text).ok_or_else(fault)?, literal: false })
+}
+
+fn literal(text: &str) -> Result<KeyValue, String> {
+    let shell = text.strip_prefix('$').map(|name| name.trim_start_matches('{').trim_end_matches('}'));
+    if let Some(name) = shell.filter(|name| is_variable_name(name)) {
+        return Err(format!("is not expanded as a shell would; write env.{name}"));
+    }
+    let value = Secret::new(text).ok_or("has a line break or another character in it that no header can carry")?;
+    Ok(KeyValue { value, literal: true })
+}
+
+fn is_variable_name(name: &str) -> bool {
+    !name.starts_with(|first: char| first.is_ascii_digit())
+        && !name.is_empty()
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+/// Certificates in PEM. Whether they are good ones is found out by who builds the TLS client.
+pub(super) struct Certificates(pub String);
+
+impl Typed for Certificates {
+    fn shape() -> String {
+        "a certificate in PEM, beginning with -----BEGIN CERTIFICATE-----".to_owned()
+    }
+
+    fn read(value: &Value, at: &At, reader: &mut Reader<'_>) -> Option<Self> {
+        let pem = value.as_str().unwrap_or_default();
+        let whole = pem.contains("-----BEGIN CERTIFICATE-----") && pem.contains("-----END CERTIFICATE-----");
+        if pem.contains("PRIVATE KEY") {
+            reader.mistake(at, "has a private key in it; only certificates belong here");
+        } else if !whole {
+            reader.wrong::<Self>(at, value);
+        } else {
+            return Some(Certificates(pem.to_owned()));
+        }
+        None
+    }
+}

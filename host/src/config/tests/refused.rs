@@ -1,0 +1,381 @@
+//! What is refused and what the user reads then.
+
+use super::{BASE, env, refusal};
+use crate::config::{LoadError, load, parse};
+use std::path::Path;
+
+/// Each configuration has exactly these mistakes.
+fn check(cases: &[(&str, &[&str])]) {
+    for (yaml, expected) in cases {
+        assert_eq!(refusal(yaml), *expected, "for {yaml}");
+    }
+}
+
+#[test]
+fn all_mistakes_are_told_at_once_in_the_order_of_the_file() {
+    let yaml = "\
+listen: nowhere
+providers:
+  openai:
+    keyz: []
+    keys:
+      - value: env.NOT_SET
+        weight: x
+      - value: env.OPENAI_API_KEY
+        weight: -1
+log: {level: loud}
+";
+    let mistakes = parse(yaml, Path::new(BASE), &env).expect_err("six mistakes").to_string();
+    let expected = "\
+6 mistakes in the configuration
+  listen (line 1): must be an IP address and a port such as 127.0.0.1:8080, or 0.0.0.0:8080 for all addresses of the \
+machine, is the string \"nowhere\"
+  providers.openai.keyz (line 4): unknown key `keyz`; did you mean `keys`?
+  providers.openai.keys[0].value (line 6): the environment variable NOT_SET is not set
+  providers.openai.keys[0].weight (line 7): must be a number such as 1.0, not below 0, is the string \"x\"
+  providers.openai.keys[1].weight (line 9): must be a number such as 1.0, not below 0, is -1
+  log.level (line 10): must be one of off, error, warn, info, debug, trace, is the string \"loud\"";
+    assert_eq!(mistakes, expected);
+}
+
+#[test]
+fn unknown_keys() {
+    check(&[
+        ("provider: {}", &["provider (line 1): unknown key `provider`; did you mean `providers`?"]),
+        (
+            "cluster: 3",
+            &["cluster (line 1): unknown key `cluster`; known here: listen, plugins, limits, log, policies, providers"],
+        ),
+        ("Listen: 80", &["Listen (line 1): unknown key `Listen`; did you mean `listen`?"]),
+        (
+            "providers: {openai: {base_url: x}}",
+            &["providers.openai.base_url (line 1): unknown key `base_url` here; it belongs inside `network_config`"],
+        ),
+        (
+            "providers: {openai: {network_config: {max_retries: 3}}}",
+            &["providers.openai.network_config.max_retries (line 1): `max_retries` is not supported yet"],
+        ),
+        (
+            "providers: {openai: {concurrency_and_buffer_size: {}, proxy_config: {}}}",
+            &[
+                "providers.openai.concurrency_and_buffer_size (line 1): `concurrency_and_buffer_size` is not \
+                 supported yet",
+                "providers.openai.proxy_config (line 1): `proxy_config` is not supported yet",
+            ],
+        ),
+    ]);
+}
+
+#[test]
+fn a_space_that_is_missing_after_a_colon() {
+    check(&[
+        (
+            "providers: {a: {keys: [{value:env.KEY}]}}",
+            &["providers.a.keys[0].value (line 1): a space is missing after `value:`"],
+        ),
+        (
+            "providers: {a: {network_config: {extra_headers: {x-key:abc}}}}",
+            &["providers.a.network_config.extra_headers.\"x-key:…\" (line 1): is not a valid name of a header"],
+        ),
+    ]);
+}
+
+#[test]
+fn wrong_types() {
+    check(&[
+        (
+            "- openai",
+            &["the configuration: must be a mapping of listen, plugins, limits, log, policies, providers, is a list"],
+        ),
+        ("providers: [openai]", &["providers (line 1): must be a mapping from names, is a list"]),
+        ("log: {access: yes}", &["log.access (line 1): must be true or false, is the string \"yes\""]),
+        (
+            "plugins: {memory_limit_mb: 0}",
+            &["plugins.memory_limit_mb (line 1): must be a whole number from 1 to 4096, is 0"],
+        ),
+        (
+            "plugins: {debounce_ms: 1.5}",
+            &["plugins.debounce_ms (line 1): must be a whole number from 0 to 60000, is 1.5"],
+        ),
+        ("plugins: {directory: ' '}", &["plugins.directory (line 1): must not be empty"]),
+        (
+            "limits: {shutdown_grace_seconds: 0}",
+            &["limits.shutdown_grace_seconds (line 1): must be a number of seconds above 0 and up to 86400, \
+                 such as 30 or 0.5, is 0"],
+        ),
+        (
+            "providers: {a: {models: [4.1]}}",
+            &["providers.a.models[0] (line 1): must be a string; put quotes around 4.1"],
+        ),
+        ("providers: {a: {models: gpt-4o}}", &["providers.a.models (line 1): must be a list, is a string"]),
+        ("providers: {a: {settings: 5}}", &["providers.a.settings (line 1): must be a mapping, is a number"]),
+        (
+            "providers: {a: {isolation: none}}",
+            &["providers.a.isolation (line 1): must be one of shared, per-request, is the string \"none\""],
+        ),
+        ("policies: [7]", &["policies[0] (line 1): must be the name of a plugin or a mapping, is a number"]),
+        (
+            "policies: [{settings: {}}]",
+            &["policies[0].plugin (line 1): is missing; it names the policy's plugin, such as deny@^1"],
+        ),
+    ]);
+}
+
+#[test]
+fn text_that_is_no_yaml_is_told_by_line_and_column() {
+    check(&[
+        (
+            "listen: 80\n log: {}",
+            &["the configuration (line 2): not valid YAML at column 5: mapping values are not allowed in this context"],
+        ),
+        (
+            "providers:\n\techo: {}",
+            &["the configuration (line 2): not valid YAML at column 2: tabs disallowed within this context \
+                 (block indentation)"],
+        ),
+        (
+            "listen: 80\n---\nlisten: 81",
+            &["the configuration (line 3): not valid YAML at column 1: only single YAML document expected but \
+                 multiple found"],
+        ),
+    ]);
+    let deep = "[".repeat(65) + &"]".repeat(65);
+    assert!(refusal(&deep)[0].contains("too complex"));
+}
+
+#[test]
+fn a_key_that_stands_twice_is_refused_and_the_rest_is_checked_all_the_same() {
+    check(&[(
+        "providers:\n  a: {}\n  a: {}\nlisten: x.y",
+        &[
+            "providers.a (line 3): this key stands here twice",
+            "listen (line 4): must be an IP address and a port such as 127.0.0.1:8080, or 0.0.0.0:8080 for all \
+             addresses \
+             of the machine, is the string \"x.y\"",
+        ],
+    )]);
+}
+
+#[test]
+fn plugins() {
+    let long = format!("{{providers: {{a: {{plugin: {}}}}}}}", "p".repeat(65));
+    assert!(refusal(&long)[0].contains("must name a plugin"));
+    check(&[
+        (
+            "providers: {a: {plugin: openai@1.x.y}}",
+            &["providers.a.plugin (line 1): needs a range of versions after `@`, such as `^1.2`, `=1.2.3` or \
+                 `>=1, <3`: unexpected character after wildcard in version req"],
+        ),
+        (
+            "providers: {a: {plugin: 'openai@'}}",
+            &["providers.a.plugin (line 1): needs a range of versions after `@`, such as `^1.2`"],
+        ),
+        (
+            "providers: {a: {plugin: ../openai}}",
+            &["providers.a.plugin (line 1): must name a plugin, such as openai or openai@^1.2, with letters, \
+                 digits, `-`, `_` and `.`"],
+        ),
+        (
+            "providers: {a: {plugin: openai, custom_provider_config: {base_provider_type: cohere}}}",
+            &["providers.a.plugin (line 1): names another plugin than \
+                 `custom_provider_config.base_provider_type`; remove one of both"],
+        ),
+        (
+            "providers: {meta/llama: {}}",
+            &["providers.\"meta/llama\".plugin (line 1): is missing, and the provider's name is not one that \
+                 a plugin can have"],
+        ),
+    ]);
+}
+
+#[test]
+fn names_of_providers() {
+    let long = format!("providers: {{{}: {{plugin: openai}}}}", "p".repeat(129));
+    assert!(refusal(&long)[0].ends_with("the name of a provider must not be longer than 128 characters"));
+    check(&[
+        ("providers: {'': {plugin: a}}", &["providers.\"\" (line 1): the name of a provider must not be empty"]),
+        (
+            "providers: {\"a\\nb\": {plugin: a}}",
+            &["providers.\"a\\nb\" (line 1): the name of a provider must not contain control characters"],
+        ),
+    ]);
+}
+
+#[test]
+fn operations() {
+    check(&[
+        (
+            "providers: {a: {custom_provider_config: {allowed_requests: {chat_completions: true, \
+             embedding_stream: true}}}}",
+            &[
+                "providers.a.custom_provider_config.allowed_requests.chat_completions (line 1): unknown operation \
+                 `chat_completions`; did you mean `chat_completion`?",
+                "providers.a.custom_provider_config.allowed_requests.embedding_stream (line 1): `embedding` is never \
+                 streamed, so there is no `embedding_stream`",
+            ],
+        ),
+        (
+            "providers: {a: {custom_provider_config: {allowed_requests: }}}",
+            &["providers.a.custom_provider_config.allowed_requests (line 1): is empty; write {} for no \
+                 operation, or leave the key out"],
+        ),
+        (
+            "providers: {a: {custom_provider_config: {allowed_requests: {speech: 1}}}}",
+            &["providers.a.custom_provider_config.allowed_requests.speech (line 1): must be true or false, is 1"],
+        ),
+    ]);
+}
+
+#[test]
+fn addresses() {
+    let cases = [
+        ("api.example.com", "must begin with http:// or https://"),
+        ("ftp://api.example.com", "must begin with http:// or https://"),
+        ("''", "must not be empty"),
+        ("https://", "is not a valid URL"),
+        ("https://:8080", "must name a host"),
+        ("https://host:99999", "has a port that is no number from 1 to 65535"),
+        ("https://host:0", "has a port that is no number from 1 to 65535"),
+        ("https://host/v1?key=1", "must not have a query, as paths are joined to it"),
+        ("'https://host/v1#part'", "must not have a fragment (the part after #)"),
+        ("https://me:geheim@host", "must not contain a user name or password; put the credential under `keys`"),
+        ("https://geheim@host", "must not contain a user name or password; put the credential under `keys`"),
+    ];
+    for (url, message) in cases {
+        let yaml = format!("providers: {{a: {{network_config: {{base_url: {url}}}}}}}");
+        assert_eq!(refusal(&yaml), [format!("providers.a.network_config.base_url (line 1): {message}")]);
+    }
+}
+
+#[test]
+fn path_overrides() {
+    let cases = [
+        ("v1/chat", "must begin with `/`, or with http:// or https://"),
+        ("//host/chat", "must begin with a single `/`"),
+        ("'/v1/chat#x'", "must not have a fragment (the part after #)"),
+        ("/v1/chat completions", "is not a valid path; spaces and special characters are written as %20 and so on"),
+        ("ws://host/chat", "must begin with http:// or https://"),
+        ("https://me@host/chat", "must not contain a user name or password; put the credential under `keys`"),
+    ];
+    for (target, message) in cases {
+        let yaml = format!(
+            "providers: {{a: {{custom_provider_config: {{request_path_overrides: {{responses: {target}}}}}}}}}"
+        );
+        let path = "providers.a.custom_provider_config.request_path_overrides.responses (line 1)";
+        assert_eq!(refusal(&yaml), [format!("{path}: {message}")]);
+    }
+}
+
+#[test]
+fn headers() {
+    for name in ["Host", "content-length", "Connection", "TE", "Proxy-Authorization", "transfer-encoding", "Expect"] {
+        let expected = format!("{name} (line 1): is a header that the gateway itself controls");
+        for section in ["headers: {NAME: x}", "network_config: {extra_headers: {NAME: x}}"] {
+            let yaml = format!("providers: {{a: {{{}}}}}", section.replace("NAME", name));
+            assert!(refusal(&yaml)[0].ends_with(&expected), "{:?}", refusal(&yaml));
+        }
+    }
+    check(&[
+        (
+            "providers: {a: {headers: {\"a b\": x, X-B: \"1\\r\\nX-C: 2\", X-D: [1]}}}",
+            &[
+                "providers.a.headers.X-B (line 1): must not contain line breaks or other control characters",
+                "providers.a.headers.X-D (line 1): must be a string such as \"Bearer {{api_key}}\", is a list",
+                "providers.a.headers.\"a b\" (line 1): is not a valid name of a header",
+            ],
+        ),
+        (
+            "providers: {a: {headers: {X-A: x, x-a: y}}}",
+            &["providers.a.headers.x-a (line 1): is there twice, as names of headers are compared without \
+                 regard to case"],
+        ),
+        (
+            "providers: {a: {headers: {X-A: x}, network_config: {extra_headers: {x-a: y}}}}",
+            &["providers.a.headers (line 1): `x-a` is in `network_config.extra_headers` too; remove one of both"],
+        ),
+        (
+            "providers: {a: {header_templates: mustache}}",
+            &["providers.a.headers (line 1): is missing; `header_templates` has nothing to fill in without it"],
+        ),
+    ]);
+}
+
+#[test]
+fn keys() {
+    check(&[
+        (
+            "providers: {a: {keys: [{name: k}]}}",
+            &["providers.a.keys[0].value (line 1): is missing; write env.NAME for the value of an environment \
+                 variable"],
+        ),
+        (
+            "providers: {a: {keys: [{value: env.EMPTY}, {value: env.TWO_LINES}, {value: env.}]}}",
+            &[
+                "providers.a.keys[0].value (line 1): the environment variable EMPTY is empty",
+                "providers.a.keys[1].value (line 1): the environment variable TWO_LINES has a line break or \
+                 another character in it that no header can carry",
+                "providers.a.keys[2].value (line 1): must name an environment variable after `env.`",
+            ],
+        ),
+        (
+            "providers: {a: {keys: [{value: '${OPENAI_API_KEY}'}]}}",
+            &["providers.a.keys[0].value (line 1): is not expanded as a shell would; write env.OPENAI_API_KEY"],
+        ),
+        (
+            "providers: {a: {keys: [{name: k, value: x}, {name: k, value: x}]}}",
+            &["providers.a.keys[1].name (line 1): another key of this provider is named `k` too"],
+        ),
+        (
+            "providers: {a: {keys: [{value: x, weight: .inf}, {value: x, weight: .nan}, {value: x, weight: 1e300}]}}",
+            &[
+                "providers.a.keys[0].weight (line 1): must be a number such as 1.0, not below 0, is the string \
+                 \".inf\"",
+                "providers.a.keys[1].weight (line 1): must be a number such as 1.0, not below 0, is the string \
+                 \".nan\"",
+                "providers.a.keys[2].weight (line 1): must be a number such as 1.0, not below 0, is 1e+300",
+            ],
+        ),
+        (
+            "providers: {a: {keys: [{value: x, blacklisted_models: ['*']}]}}",
+            &["providers.a.keys[0].blacklisted_models (line 1): must name models; a key that serves none can \
+                 be removed"],
+        ),
+        (
+            "providers: {a: {custom_provider_config: {is_key_less: true}, keys: [{value: x}]}}",
+            &["providers.a.keys (line 1): a provider with `is_key_less: true` has no keys; remove one of both"],
+        ),
+        (
+            "providers: {a: {custom_provider_config: {is_key_less: false}}}",
+            &["providers.a.keys (line 1): at least one key is needed, as `is_key_less` is false"],
+        ),
+    ]);
+}
+
+#[test]
+fn tls() {
+    let pem = "-----BEGIN CERTIFICATE-----...-----END CERTIFICATE-----";
+    let both = format!("providers: {{a: {{network_config: {{insecure_skip_verify: true, ca_cert_pem: '{pem}'}}}}}}");
+    let exclude = "providers.a.network_config.insecure_skip_verify (line 1): `insecure_skip_verify` and `ca_cert_pem` \
+                   exclude each other; remove one of both";
+    assert_eq!(refusal(&both), [exclude]);
+    let place = "providers.a.network_config.ca_cert_pem (line 1)";
+    check(&[
+        (
+            "providers: {a: {network_config: {ca_cert_pem: /etc/ca.pem}}}",
+            &[&format!(
+                "{place}: must be a certificate in PEM, beginning with -----BEGIN CERTIFICATE-----, is a string"
+            )],
+        ),
+        (
+            "providers: {a: {network_config: {ca_cert_pem: '-----BEGIN PRIVATE KEY-----'}}}",
+            &[&format!("{place}: has a private key in it; only certificates belong here")],
+        ),
+    ]);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named() {
+    let error = load(Path::new("/nowhere/plugway.yaml")).expect_err("no such file");
+    assert!(matches!(error, LoadError::Unreadable { .. }));
+    assert!(error.to_string().starts_with("cannot read /nowhere/plugway.yaml: "), "{error}");
+}

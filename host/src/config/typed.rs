@@ -1,0 +1,192 @@
+//! The configuration as the user types it. The names are Bifrost's where Bifrost has one, so that its JSON blocks
+//! paste in and work.
+
+use super::meant::{Isolation, LogFormat, PathOverride, PluginRequest};
+use super::mistakes::At;
+use super::outgoing::{BaseUrl, Certificates, Headers, KeyValue, Requests, Template};
+use super::reader::{Field, Reader, Typed, field, mapping, refuse_unknown_keys, typed};
+use super::scalars::{Folder, Listen, Seconds, Weight, Whole};
+use http::HeaderValue;
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use tracing::level_filters::LevelFilter;
+
+type Settings = Map<String, Value>;
+
+typed! {
+    /// The whole file.
+    File {
+        /// The address that callers connect to. A port alone is 127.0.0.1's. Default: 127.0.0.1:8080.
+        listen: Listen,
+        /// Where plugins lie and what they may use.
+        plugins: PluginsSection,
+        /// What callers may use.
+        limits: LimitsSection,
+        /// What is logged and how.
+        log: LogSection,
+        /// Plugins that look at requests and answers, in the order in which they are asked.
+        policies: Vec<PolicyEntry>,
+        /// The services that requests go to, by the names that callers use.
+        providers: BTreeMap<String, ProviderSection>,
+    } later [
+        "auth_config", "client", "config_store", "encryption_key", "fallbacks", "framework", "governance",
+        "logs_store", "mcp", "strict", "vector_store",
+    ]
+
+    /// Where plugins lie and what they may use.
+    PluginsSection {
+        /// The folder of the plugins, relative to this file. It is watched. Default: plugins.
+        directory: Folder,
+        /// The folder for compiled plugins, private to you. Default: $XDG_CACHE_HOME/plugway or ~/.cache/plugway.
+        cache_directory: Folder,
+        /// How long the folder must be quiet before a change in it is taken. Default: 200.
+        debounce_ms: Whole<0, 60_000>,
+        /// How long one call into a plugin may take. Default: 1000.
+        call_timeout_ms: Whole<1, 600_000>,
+        /// How much memory one instance of a plugin may have. Default: 64.
+        memory_limit_mb: Whole<1, 4096>,
+    } later []
+
+    /// What callers may use.
+    LimitsSection {
+        /// The largest request or answer that is held in memory. Default: 32.
+        body_mb: Whole<1, 4096>,
+        /// The largest event of a stream. Default: 4.
+        event_mb: Whole<1, 1024>,
+        /// Connections of callers open at once. Default: 10000.
+        connections: Whole<1, 1_000_000>,
+        /// How long a caller may take to send its headers, and between two reads of its body. Default: 30.
+        caller_timeout_seconds: Seconds,
+        /// How long running requests have to end after a signal to stop. Default: 30.
+        shutdown_grace_seconds: Seconds,
+    } later []
+
+    /// What is logged and how.
+    LogSection {
+        /// The least important messages to log. Default: info.
+        level: LevelFilter,
+        /// Lines for people or objects for machines. Default: text.
+        format: LogFormat,
+        /// Whether each request leaves a line. Default: true.
+        access: bool,
+    } later []
+
+    /// A policy and how it is set.
+    PolicySection {
+        /// The plugin, with or without a range of versions: deny@^1. Required.
+        plugin: PluginRequest,
+        /// What the plugin is told.
+        settings: Settings,
+        /// shared: warm instances serve all requests. per-request: each call has a fresh one. Default: shared.
+        isolation: Isolation,
+    } later []
+
+    /// One service that requests go to.
+    ProviderSection {
+        /// The plugin that knows the service, with or without a range of versions. Default: base_provider_type, else
+        /// the provider's own name.
+        plugin: PluginRequest,
+        /// A compatible service that the plugin knows by name.
+        preset: String,
+        /// What the plugin is told.
+        settings: Settings,
+        /// shared: warm instances serve all requests. per-request: each call has a fresh one. Default: shared.
+        isolation: Isolation,
+        /// The models that are found without naming the provider, and listed by /v1/models.
+        models: Vec<String>,
+        /// The keys to the service. Requests are spread over those that serve the model.
+        keys: Vec<KeySection>,
+        /// Where the service is and how to talk to it.
+        network_config: NetworkSection,
+        /// What makes this provider differ from the plugin it builds on.
+        custom_provider_config: CustomSection,
+        /// Headers to send, with places to fill in: {Authorization: "Bearer {{api_key}}"}.
+        headers: Headers<Template>,
+        /// The plugin that fills in `headers`. Default: mustache.
+        header_templates: PluginRequest,
+    } later [
+        "concurrency_and_buffer_size", "description", "fallbacks", "openai_config", "pricing_overrides",
+        "proxy_config", "send_back_raw_request", "send_back_raw_response", "store_raw_request_response",
+        "supports_streaming",
+    ]
+
+    /// One key to a service.
+    KeySection {
+        /// Its name in logs. Default: key-1, key-2, ….
+        name: String,
+        /// env.NAME for the value of an environment variable, or the key itself. Required.
+        value: KeyValue,
+        /// The models it serves. Absent, [] and ["*"]: all.
+        models: Vec<String>,
+        /// The models it never serves, whatever `models` says.
+        blacklisted_models: Vec<String>,
+        /// Its share of the requests, relative to the other keys' weights. Default: 1.0.
+        weight: Weight,
+        /// Callers' names of models to the service's own.
+        aliases: BTreeMap<String, String>,
+    } later [
+        "azure_key_config", "bedrock_key_config", "description", "enabled", "id", "replicate_key_config",
+        "use_for_batch_api", "vertex_key_config", "vllm_key_config",
+    ]
+
+    /// Where a service is and how to talk to it.
+    NetworkSection {
+        /// The root of the service. Default: the preset's, else the plugin's own.
+        base_url: BaseUrl,
+        /// Headers to send with every request. A value may be env.NAME.
+        extra_headers: Headers<HeaderValue>,
+        /// How long the service may take to begin its answer, and to end one that is not streamed. Default: 30.
+        default_request_timeout_in_seconds: Seconds,
+        /// How long a stream may be silent. Default: 60.
+        stream_idle_timeout_in_seconds: Seconds,
+        /// How long connecting may take. Default: 10.
+        connect_timeout_in_seconds: Seconds,
+        /// Whether to talk to whoever answers. Only for networks that you trust. Default: false.
+        insecure_skip_verify: bool,
+        /// A certificate to trust besides the public ones, in PEM.
+        ca_cert_pem: Certificates,
+    } later [
+        "allow_private_network", "beta_header_overrides", "enforce_http2", "keep_alive_timeout_in_seconds",
+        "max_conns_per_host", "max_retries", "retry_backoff_initial", "retry_backoff_max",
+    ]
+
+    /// What makes a provider differ from the plugin it builds on.
+    CustomSection {
+        /// The plugin it builds on.
+        base_provider_type: PluginRequest,
+        /// Whether the service wants no key. Default: as the plugin says.
+        is_key_less: bool,
+        /// The operations that callers may ask for. Absent: all. Present: only those that are true.
+        allowed_requests: Requests<bool>,
+        /// Paths or URLs in place of the plugin's own, by operation.
+        request_path_overrides: Requests<PathOverride>,
+    } later []
+}
+
+/// A policy: a section, or the plugin alone where there is nothing to set.
+pub(super) struct PolicyEntry(pub PolicySection);
+
+impl Typed for PolicyEntry {
+    fn shape() -> String {
+        "the name of a plugin or a mapping".to_owned()
+    }
+
+    fn fields() -> &'static [Field] {
+        PolicySection::fields()
+    }
+
+    fn read(value: &Value, at: &At, reader: &mut Reader<'_>) -> Option<Self> {
+        let section = match value {
+            Value::Object(_) => PolicySection::read(value, at, reader)?,
+            Value::String(_) => {
+                let plugin = PluginRequest::read(value, at, reader)?;
+                PolicySection { at: at.clone(), plugin: Some(plugin), ..PolicySection::default() }
+            }
+            other => {
+                reader.wrong::<Self>(at, other);
+                return None;
+            }
+        };
+        Some(PolicyEntry(section))
+    }
+}

@@ -1,0 +1,155 @@
+//! admit: HTTP call → Admitted. Which route, which generation, and the body, bounded in size and time.
+
+use super::call::{Call, Gateway};
+use super::encode::Failed;
+use crate::config::Limits;
+use crate::error::{Failure, FailureKind};
+use crate::plugins::Moment;
+use crate::snapshot::{ClientRoute, RouteError, Snapshot};
+use crate::telemetry::Record;
+use bytes::{Bytes, BytesMut};
+use http::header::CONTENT_LENGTH;
+use http::{Method, Request, request};
+use http_body::Body;
+use http_body_util::BodyExt;
+use std::error::Error;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// A call that may go on.
+pub struct Admitted {
+    pub call: Arc<Call>,
+    pub body: Bytes,
+    pub record: Record,
+}
+
+impl Admitted {
+    pub fn into_failed(self, failure: Failure) -> Failed {
+        Failed { failure, route: Some(self.call.route.clone()), moment: self.call.moment, record: self.record }
+    }
+}
+
+pub async fn admit<B>(gateway: &Gateway, request: Request<B>) -> Result<Admitted, Box<Failed>>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let (parts, body) = request.into_parts();
+    let request::Parts { method, uri, headers, .. } = parts;
+    let moment = Moment { now_ms: now_ms(), seed: fastrand::u64(..) };
+    let mut record = Record::new(
+        format!("req_{:016x}{:08x}", fastrand::u64(..), fastrand::u32(..)),
+        method.clone(),
+        uri.path().to_owned(),
+        gateway.metrics.clone(),
+        gateway.access_log.clone(),
+    );
+    let snapshot = gateway.live.current();
+    let (route, parameters) = match find(&snapshot, &method, uri.path()) {
+        Ok(found) => found,
+        Err(failure) => return Err(Box::new(Failed { failure, route: None, moment, record })),
+    };
+    record.operation = route.operation.name();
+    let body = match read(body, &headers, &snapshot.config.limits).await {
+        Ok(body) => body,
+        Err(failure) => return Err(Box::new(Failed { failure, route: Some(route), moment, record })),
+    };
+    let call = Call { snapshot, route, parameters, headers, id: record.request_id.clone(), moment };
+    Ok(Admitted { call: Arc::new(call), body, record })
+}
+
+type Found = (Arc<ClientRoute>, Vec<(String, String)>);
+
+fn find(snapshot: &Snapshot, method: &Method, path: &str) -> Result<Found, Failure> {
+    let served = snapshot.route(method, path).map_err(|error| match error {
+        RouteError::NoSuchPath => {
+            Failure::new(FailureKind::NotFound, format!("there is no {method} {path} here")).code("unknown_url")
+        }
+        RouteError::OtherMethod(methods) => {
+            Failure::new(FailureKind::MethodNotAllowed, format!("{path} takes {methods}, not {method}"))
+                .code("method_not_allowed")
+        }
+    })?;
+    Ok((served.route.clone(), served.parameters))
+}
+
+/// The whole body. A caller that sends too much, or too slowly, is cut.
+async fn read<B>(mut body: B, headers: &http::HeaderMap, limits: &Limits) -> Result<Bytes, Failure>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > limits.body_bytes) {
+        return Err(too_large(limits));
+    }
+    let mut gathered = Gathered::Nothing;
+    loop {
+        let frame = tokio::time::timeout(limits.caller_timeout, body.frame()).await.map_err(|_| {
+            Failure::new(FailureKind::CallerTooSlow, "the rest of the request's body did not come in time")
+        })?;
+        match frame {
+            None => return Ok(gathered.into_bytes()),
+            Some(Err(error)) => {
+                return Err(Failure::invalid("the request's body broke off").detail(error.into().to_string()));
+            }
+            // Trailers say nothing to us.
+            Some(Ok(frame)) => gathered.push(frame.into_data().unwrap_or_default(), announced),
+        }
+        if gathered.len() > limits.body_bytes {
+            return Err(too_large(limits));
+        }
+    }
+}
+
+/// Most bodies come in one piece and need not be copied.
+enum Gathered {
+    Nothing,
+    One(Bytes),
+    Many(BytesMut),
+}
+
+impl Gathered {
+    fn len(&self) -> usize {
+        match self {
+            Gathered::Nothing => 0,
+            Gathered::One(piece) => piece.len(),
+            Gathered::Many(pieces) => pieces.len(),
+        }
+    }
+
+    fn push(&mut self, data: Bytes, announced: Option<usize>) {
+        *self = match std::mem::replace(self, Gathered::Nothing) {
+            Gathered::Nothing => Gathered::One(data),
+            Gathered::One(first) => {
+                let mut pieces = BytesMut::with_capacity(announced.unwrap_or(0).max(first.len() + data.len()));
+                pieces.extend_from_slice(&first);
+                pieces.extend_from_slice(&data);
+                Gathered::Many(pieces)
+            }
+            Gathered::Many(mut pieces) => {
+                pieces.extend_from_slice(&data);
+                Gathered::Many(pieces)
+            }
+        };
+    }
+
+    fn into_bytes(self) -> Bytes {
+        match self {
+            Gathered::Nothing => Bytes::new(),
+            Gathered::One(piece) => piece,
+            Gathered::Many(pieces) => pieces.freeze(),
+        }
+    }
+}
+
+fn too_large(limits: &Limits) -> Failure {
+    let megabytes = limits.body_bytes / (1024 * 1024);
+    Failure::new(FailureKind::TooLarge, format!("the request's body is larger than the {megabytes} MB that are taken"))
+        .code("request_too_large")
+}
+
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,57 @@
+//! What every stage may know of a call.
+
+use super::send::Upstreams;
+use crate::chat;
+use crate::error::Failure;
+use crate::plugins::Moment;
+use crate::snapshot::{ClientRoute, Live, Snapshot, Speaker};
+use crate::telemetry::{AccessLog, Metrics};
+use http::HeaderMap;
+use std::sync::Arc;
+
+/// What a serving thread works with.
+pub struct Gateway {
+    pub live: Arc<Live>,
+    pub upstreams: Upstreams,
+    pub metrics: Arc<Metrics>,
+    pub access_log: Option<Arc<AccessLog>>,
+}
+
+/// One call: the generation that serves it, and what is known of its caller.
+pub struct Call {
+    pub snapshot: Arc<Snapshot>,
+    pub route: Arc<ClientRoute>,
+    /// Parameters of the path.
+    pub parameters: Vec<(String, String)>,
+    pub headers: HeaderMap,
+    pub id: String,
+    pub moment: Moment,
+}
+
+impl Call {
+    pub fn dialect(&self) -> &str {
+        &self.route.dialect
+    }
+
+    /// Whether the caller wants hints that cannot be carried to be refused instead of dropped.
+    pub fn is_strict(&self) -> bool {
+        self.headers.get("x-plugway-strict").is_some_and(|value| value == "true")
+    }
+
+    /// The format that speaks the caller's dialect; None where it is the canonical one.
+    pub fn speaker(&self) -> Result<Option<&Arc<crate::plugins::Configured>>, Failure> {
+        match &self.route.format {
+            Speaker::Canonical => Ok(None),
+            Speaker::Format(format) => Ok(Some(format)),
+            Speaker::Gone => Err(super::problem::gone(&self.route)),
+        }
+    }
+
+    pub fn parameter(&self, name: &str) -> Option<&str> {
+        self.parameters.iter().find(|(parameter, _)| parameter == name).map(|(_, value)| value.as_str())
+    }
+
+    pub fn is_canonical(&self) -> bool {
+        self.dialect() == chat::DIALECT
+    }
+}

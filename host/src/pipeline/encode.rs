@@ -1,0 +1,176 @@
+//! encode: an Answer, or a failure → the HTTP reply in the caller's dialect.
+
+mod outflow;
+mod reply_body;
+
+pub use reply_body::ReplyBody;
+
+use super::admit::Admitted;
+use super::call::Call;
+use super::decode::Request;
+use super::problem;
+use super::receive::Answer;
+use super::review::ChunkReview;
+use super::stream::AnswerStream;
+use crate::chat;
+use crate::error::Failure;
+use crate::plugins::Moment;
+use crate::snapshot::{ClientRoute, Speaker};
+use crate::telemetry::{Outcome, Record};
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use outflow::Outflow;
+use std::sync::Arc;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream; charset=utf-8");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-plugway-request-id");
+const DROPPED: HeaderName = HeaderName::from_static("x-plugway-dropped");
+
+/// A reply that is ready to go.
+pub struct Reply {
+    status: StatusCode,
+    headers: HeaderMap,
+    content: Content,
+}
+
+enum Content {
+    Whole { body: Bytes, usage: Option<chat::Usage> },
+    Stream { stream: Box<AnswerStream>, review: Option<ChunkReview>, wants_usage: bool },
+}
+
+impl Reply {
+    pub fn json(body: String) -> Self {
+        let headers = HeaderMap::from_iter([(CONTENT_TYPE, JSON)]);
+        Reply { status: StatusCode::OK, headers, content: Content::Whole { body: body.into(), usage: None } }
+    }
+}
+
+pub async fn encode(call: &Call, request: &Request, answer: Answer) -> Result<Reply, Failure> {
+    let mut reply = match answer {
+        Answer::Native(reply) => {
+            let usage = if call.is_canonical() { chat::inspect_reply(&reply.text) } else { None };
+            let verbatim = reply.verbatim;
+            let content = Content::Whole { body: verbatim.body, usage };
+            Reply { status: verbatim.status, headers: verbatim.headers, content }
+        }
+        Answer::Canonical(body) if request.kind.streaming => {
+            let chunks = chat::as_chunks(&body).ok_or_else(|| {
+                Failure::upstream("the provider's answer is not what it should be").code("upstream_malformed")
+            })?;
+            stream(call, request, Box::new(AnswerStream::local(chunks)))?
+        }
+        Answer::Canonical(body) => whole(call, request, body).await?,
+        Answer::Stream(answer) => stream(call, request, answer)?,
+    };
+    let dropped = request.dropped();
+    if !dropped.is_empty()
+        && let Ok(value) = HeaderValue::from_str(&dropped.join(", "))
+    {
+        reply.headers.insert(DROPPED, value);
+    }
+    Ok(reply)
+}
+
+async fn whole(call: &Call, request: &Request, body: String) -> Result<Reply, Failure> {
+    let usage = chat::inspect_reply(&body);
+    let body = match call.speaker()? {
+        None => body,
+        Some(speaker) => {
+            let operation = request.kind.operation.name();
+            speaker.encode_reply(call.moment, operation, &body).await.map_err(problem::from_call)?
+        }
+    };
+    let mut reply = Reply::json(body);
+    if let Content::Whole { usage: of_reply, .. } = &mut reply.content {
+        *of_reply = usage;
+    }
+    Ok(reply)
+}
+
+fn stream(call: &Call, request: &Request, mut stream: Box<AnswerStream>) -> Result<Reply, Failure> {
+    let mut headers = std::mem::take(&mut stream.headers);
+    headers.insert(CONTENT_TYPE, EVENTS);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    // Proxies in front, nginx foremost, would hold events back.
+    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    let review = ChunkReview::of(call, request)?;
+    let wants_usage = !stream.passes && (!call.is_canonical() || request.wants_usage());
+    Ok(Reply { status: StatusCode::OK, headers, content: Content::Stream { stream, review, wants_usage } })
+}
+
+/// The reply as it goes out; the record goes along to its end.
+pub fn answer(admitted: Admitted, reply: Reply) -> Response<ReplyBody> {
+    let Admitted { call, mut record, .. } = admitted;
+    let Reply { status, mut headers, content } = reply;
+    add_request_id(&mut headers, &call.id);
+    record.status = status.as_u16();
+    let body = match content {
+        Content::Whole { body, usage } => {
+            record.usage = usage;
+            record.outcome = Outcome::Complete;
+            ReplyBody::whole(body)
+        }
+        Content::Stream { stream, review, wants_usage } => {
+            ReplyBody::stream(Outflow::new(call, stream, review, wants_usage, record).into_stream())
+        }
+    };
+    response(status, headers, body)
+}
+
+/// A request that failed before anything was sent to the caller.
+pub struct Failed {
+    pub failure: Failure,
+    /// None where the request never got to one; the canonical dialect is spoken then.
+    pub route: Option<Arc<ClientRoute>>,
+    pub moment: Moment,
+    pub record: Record,
+}
+
+pub async fn failure(failed: Failed) -> Response<ReplyBody> {
+    let Failed { failure, route, moment, mut record } = failed;
+    failure.log(&record.request_id);
+    if let Some(verbatim) = failure.verbatim {
+        record.fail(verbatim.status, &failure.message);
+        let mut headers = verbatim.headers;
+        add_request_id(&mut headers, &record.request_id);
+        return response(verbatim.status, headers, ReplyBody::whole(verbatim.body));
+    }
+    let status = failure.status();
+    record.fail(status, &failure.message);
+    let body = in_dialect(&failure, route.as_deref(), moment, &record.request_id).await;
+    let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, JSON)]);
+    add_request_id(&mut headers, &record.request_id);
+    if let Some(milliseconds) = failure.retry_after_ms {
+        headers.insert(RETRY_AFTER, HeaderValue::from(milliseconds.div_ceil(1_000)));
+    }
+    response(status, headers, ReplyBody::whole(body.into()))
+}
+
+/// The error's body. Where the format that should write it cannot, the canonical dialect is better than nothing.
+async fn in_dialect(failure: &Failure, route: Option<&ClientRoute>, moment: Moment, request_id: &str) -> String {
+    if let Some(Speaker::Format(format)) = route.map(|route| &route.format) {
+        let problem = problem::to_plugin(failure);
+        let body = format.encode_problem(moment, failure.status().as_u16(), &problem, request_id).await;
+        if let Ok(body) = body
+            && serde_json::from_str::<serde::de::IgnoredAny>(&body).is_ok()
+        {
+            return body;
+        }
+    }
+    failure.body().to_string()
+}
+
+fn add_request_id(headers: &mut HeaderMap, id: &str) {
+    if let Ok(value) = HeaderValue::from_str(id) {
+        headers.insert(REQUEST_ID, value);
+    }
+}
+
+fn response(status: StatusCode, headers: HeaderMap, body: ReplyBody) -> Response<ReplyBody> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}

@@ -1,0 +1,161 @@
+//! A stream on its way to the caller. After its first byte there is no other status: what fails now becomes an error event
+//! in the caller's dialect, and never a clean end.
+
+use crate::chat;
+use crate::error::Failure;
+use crate::framing::write_sse;
+use crate::pipeline::call::Call;
+use crate::pipeline::problem;
+use crate::pipeline::review::ChunkReview;
+use crate::pipeline::stream::{AnswerStream, Batch};
+use crate::plugins::api::upstream::Progress;
+use crate::telemetry::{Outcome, Record};
+use bytes::{Bytes, BytesMut};
+use futures_util::Stream;
+use futures_util::stream::unfold;
+use std::sync::Arc;
+
+pub struct Outflow {
+    call: Arc<Call>,
+    stream: Box<AnswerStream>,
+    review: Option<ChunkReview>,
+    /// Whether the chunk with nothing but the usage goes to the caller.
+    wants_usage: bool,
+    /// The client format's state.
+    state: String,
+    record: Record,
+    ended: bool,
+}
+
+impl Outflow {
+    pub fn new(
+        call: Arc<Call>,
+        stream: Box<AnswerStream>,
+        review: Option<ChunkReview>,
+        wants_usage: bool,
+        record: Record,
+    ) -> Self {
+        Outflow { call, stream, review, wants_usage, state: String::new(), record, ended: false }
+    }
+
+    pub fn into_stream(self) -> impl Stream<Item = Bytes> + Send {
+        unfold(self, |mut outflow| async move {
+            let bytes = outflow.next().await?;
+            Some((bytes, outflow))
+        })
+    }
+
+    async fn next(&mut self) -> Option<Bytes> {
+        while !self.ended {
+            let batch = self.stream.next().await;
+            if batch.content {
+                self.record.first_token();
+            }
+            self.record.usage = batch.usage.or(self.record.usage);
+            let bytes = match self.stream.passes {
+                true => self.pass(batch).await,
+                false => self.translate(batch).await,
+            };
+            if !bytes.is_empty() {
+                return Some(bytes);
+            }
+        }
+        None
+    }
+
+    /// Frames as they came.
+    async fn pass(&mut self, mut batch: Batch) -> Bytes {
+        if let (None, [_]) = (&batch.end, batch.raw.as_slice()) {
+            return batch.raw.swap_remove(0);
+        }
+        let mut out: BytesMut = batch.raw.iter().flatten().collect();
+        match batch.end {
+            None => {}
+            Some(Ok(())) => self.complete(),
+            Some(Err(failure)) => self.fail(&failure, &mut out).await,
+        }
+        out.freeze()
+    }
+
+    /// Canonical chunks, past the policies, in the caller's dialect.
+    async fn translate(&mut self, batch: Batch) -> Bytes {
+        let Batch { mut chunks, mut end, .. } = batch;
+        if let Some(review) = &mut self.review {
+            let (passed, refused) = review.review(&self.call, chunks, end.is_some()).await;
+            chunks = passed;
+            if let Some(failure) = refused {
+                end = Some(Err(failure));
+            }
+        }
+        if !self.wants_usage {
+            chunks.retain(|chunk| !chat::inspect_chunk(chunk).is_some_and(|facts| facts.only_usage));
+        }
+        let mut out = BytesMut::new();
+        let complete = matches!(end, Some(Ok(())));
+        if let Err(failure) = self.encode(&chunks, complete, &mut out).await {
+            end = Some(Err(failure));
+        }
+        match end {
+            None => {}
+            Some(Ok(())) => self.complete(),
+            Some(Err(failure)) => self.fail(&failure, &mut out).await,
+        }
+        out.freeze()
+    }
+
+    async fn encode(&mut self, chunks: &[String], complete: bool, out: &mut BytesMut) -> Result<(), Failure> {
+        let call = self.call.clone();
+        let Some(speaker) = call.speaker()? else {
+            for chunk in chunks {
+                write_sse("", chunk, out);
+            }
+            if complete {
+                write_sse("", chat::DONE, out);
+            }
+            return Ok(());
+        };
+        if chunks.is_empty() && !complete {
+            return Ok(());
+        }
+        let progress = if complete { Progress::Complete } else { Progress::Open };
+        let operation = call.route.operation.name();
+        let encoded = speaker
+            .encode_events(call.moment, operation, &self.state, chunks, &progress)
+            .await
+            .map_err(problem::from_call)?;
+        self.state = encoded.state;
+        for event in &encoded.events {
+            write_sse(&event.name, &event.data, out);
+        }
+        Ok(())
+    }
+
+    fn complete(&mut self) {
+        self.ended = true;
+        self.record.outcome = Outcome::Complete;
+    }
+
+    /// An error event, and no terminal marker.
+    async fn fail(&mut self, failure: &Failure, out: &mut BytesMut) {
+        self.ended = true;
+        failure.log(&self.call.id);
+        self.record.outcome = Outcome::Failed;
+        self.record.error = Some(failure.message.clone());
+        if let Ok(Some(speaker)) = self.call.speaker() {
+            let progress = Progress::Failed(problem::to_plugin(failure));
+            let operation = self.call.route.operation.name();
+            let encoded = speaker.encode_events(self.call.moment, operation, &self.state, &[], &progress).await;
+            match encoded {
+                Ok(encoded) if !encoded.events.is_empty() => {
+                    for event in &encoded.events {
+                        write_sse(&event.name, &event.data, out);
+                    }
+                    return;
+                }
+                // The format cannot even say that something failed.
+                Ok(_) | Err(_) => {}
+            }
+        }
+        write_sse("", &failure.body().to_string(), out);
+    }
+}

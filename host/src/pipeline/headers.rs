@@ -1,0 +1,214 @@
+//! headers: Outbound → an HTTP request. The plugin's headers, the operator's over them, templates over those, and secrets
+//! last of all, when no plugin can see them any more.
+
+use super::call::{Call, Gateway};
+use super::hygiene;
+use super::problem;
+use super::route::Candidate;
+use super::send::Outbound;
+use crate::config::Secret;
+use crate::error::{Failure, FailureKind};
+use crate::plugins::Configured;
+use crate::plugins::api::Header;
+use crate::plugins::api::headers::Variable;
+use crate::plugins::api::provider::{Auth, Placement};
+use crate::snapshot::{HEADER_VARIABLE, Template, Templates};
+use bytes::Bytes;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri};
+use http_body_util::Full;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+/// What plugins call the configured key.
+pub const API_KEY: &str = "api_key";
+
+const AGENT: HeaderValue = HeaderValue::from_static(concat!("plugway/", env!("CARGO_PKG_VERSION")));
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
+
+/// The headers that a plugin asks for, as far as it may.
+pub fn of_plugin(plugin: &Configured, headers: &[Header]) -> Result<Vec<(HeaderName, HeaderValue)>, Failure> {
+    let broke = |what: String| problem::from_call(plugin.broke_contract(what));
+    headers
+        .iter()
+        .map(|header| {
+            let name = HeaderName::from_bytes(header.name.as_bytes())
+                .map_err(|_| broke(format!("{:?} is no name of a header", header.name)))?;
+            if hygiene::is_host_controlled(&name) {
+                return Err(broke(format!("the header `{name}` is the host's")));
+            }
+            let value = HeaderValue::from_str(&header.value)
+                .map_err(|_| broke(format!("the value of the header `{name}` has characters that it may not have")))?;
+            Ok((name, value))
+        })
+        .collect()
+}
+
+/// An upstream's headers for a plugin to read.
+pub fn for_plugin<'a>(headers: impl Iterator<Item = (&'a HeaderName, &'a HeaderValue)>) -> Vec<Header> {
+    headers
+        .filter_map(|(name, value)| {
+            Some(Header { name: name.as_str().to_owned(), value: value.to_str().ok()?.to_owned() })
+        })
+        .collect()
+}
+
+/// The request as it goes out.
+pub async fn finish(
+    gateway: &Gateway,
+    call: &Call,
+    candidate: &Candidate,
+    outbound: Outbound,
+) -> Result<Request<Full<Bytes>>, Failure> {
+    let Outbound { destination, headers: of_plugin, auth, body, dialect, framing } = outbound;
+    let mut headers = HeaderMap::with_capacity(16);
+    if dialect == call.dialect() {
+        headers.extend(hygiene::upwards(&call.headers).map(|(name, value)| (name.clone(), value.clone())));
+    }
+    headers.insert(USER_AGENT, AGENT);
+    headers.insert(ACCEPT, if framing.is_some() { EVENTS } else { JSON });
+    if !body.is_empty() {
+        headers.insert(CONTENT_TYPE, JSON);
+    }
+    for (name, value) in of_plugin {
+        headers.insert(name, value);
+    }
+    let configured = configured(call, candidate).await?;
+    let mut url = destination.url;
+    if let Some(auth) = auth {
+        let secret = secret(gateway, candidate, &auth.credential).await?;
+        url = place(&mut headers, url, &auth, &secret);
+    }
+    // Over the secret too: an operator who writes an authorization header means it.
+    for (name, value) in configured {
+        headers.insert(name, value);
+    }
+    let mut request = Request::new(Full::new(body));
+    *request.method_mut() = destination.method;
+    *request.uri_mut() = url;
+    *request.headers_mut() = headers;
+    Ok(request)
+}
+
+/// The operator's own headers: fixed ones and templates.
+async fn configured(call: &Call, candidate: &Candidate) -> Result<Vec<(HeaderName, HeaderValue)>, Failure> {
+    let mut headers = candidate.target.config.network.extra_headers.clone();
+    if let Some(templates) = &candidate.ready()?.headers {
+        headers.extend(render(call, candidate, templates).await?);
+    }
+    Ok(headers)
+}
+
+async fn render(
+    call: &Call,
+    candidate: &Candidate,
+    templates: &Templates,
+) -> Result<Vec<(HeaderName, HeaderValue)>, Failure> {
+    let placeholder = format!("plugway-secret-{:016x}", fastrand::u64(..));
+    let mut variables: Vec<Variable> = Vec::new();
+    let mut wanted: Vec<Header> = Vec::new();
+    for Template { name, text, variables: names } in &templates.templates {
+        let values: Option<Vec<Variable>> = names
+            .iter()
+            .map(|name| Some(Variable { name: name.clone(), value: value(call, candidate, name, &placeholder)? }))
+            .collect();
+        // A header whose variable has no value in this request is left out.
+        if let Some(values) = values {
+            variables.extend(values);
+            wanted.push(Header { name: name.as_str().to_owned(), value: text.clone() });
+        }
+    }
+    if wanted.is_empty() {
+        return Ok(Vec::new());
+    }
+    let plugin = &templates.plugin;
+    let rendered = plugin.render(call.moment, &wanted, &variables).await.map_err(problem::from_call)?;
+    let secret = candidate.key().map(|key| &key.secret);
+    of_plugin(plugin, &rendered)?
+        .into_iter()
+        .map(|(name, value)| Ok((name, reveal(value, &placeholder, secret)?)))
+        .collect()
+}
+
+/// What a template's variable is in this request.
+fn value(call: &Call, candidate: &Candidate, name: &str, placeholder: &str) -> Option<String> {
+    match name {
+        "api_key" => candidate.key().map(|_| placeholder.to_owned()),
+        "model" => Some(candidate.model.clone()),
+        "provider" => Some(candidate.target.config.name.clone()),
+        "request_id" => Some(call.id.clone()),
+        header => {
+            let value = call.headers.get(header.strip_prefix(HEADER_VARIABLE)?)?;
+            value.to_str().ok().map(str::to_owned)
+        }
+    }
+}
+
+/// Puts the secret where the placeholder stands.
+fn reveal(value: HeaderValue, placeholder: &str, secret: Option<&Secret>) -> Result<HeaderValue, Failure> {
+    let Ok(text) = value.to_str() else { return Ok(value) };
+    let Some(secret) = secret.filter(|_| text.contains(placeholder)) else { return Ok(value) };
+    let bytes = secret.expose().as_bytes();
+    let mut revealed = Vec::with_capacity(text.len() + bytes.len());
+    for (index, part) in text.split(placeholder).enumerate() {
+        if index > 0 {
+            revealed.extend_from_slice(bytes);
+        }
+        revealed.extend_from_slice(part.as_bytes());
+    }
+    let mut value = HeaderValue::from_bytes(&revealed)
+        .map_err(|_| Failure::new(FailureKind::Internal, "a header could not be made from its template"))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// The credential by its name: the configured key, or one that was derived from it.
+async fn secret(gateway: &Gateway, candidate: &Candidate, name: &str) -> Result<Secret, Failure> {
+    let plugin = &candidate.ready()?.plugin;
+    let missing = || {
+        problem::from_call(plugin.broke_contract(format!("it asks for the credential `{name}`, which there is not")))
+    };
+    if name == API_KEY {
+        return candidate.key().map(|key| key.secret.clone()).ok_or_else(missing);
+    }
+    gateway.upstreams.derived().slot(candidate, name).lock().await.secret().ok_or_else(missing)
+}
+
+/// Puts a secret where the plugin said.
+fn place(headers: &mut HeaderMap, url: Uri, auth: &Auth, secret: &Secret) -> Uri {
+    match &auth.placement {
+        Placement::Bearer => {
+            let bearer = [b"Bearer ", secret.expose().as_bytes()].concat();
+            insert_secret(headers, AUTHORIZATION, &bearer);
+            url
+        }
+        Placement::Header(name) => {
+            if let Ok(name) = HeaderName::from_bytes(name.as_bytes())
+                && !hygiene::is_host_controlled(&name)
+            {
+                insert_secret(headers, name, secret.expose().as_bytes());
+            }
+            url
+        }
+        Placement::Query(name) => with_query(url, name, secret),
+    }
+}
+
+fn insert_secret(headers: &mut HeaderMap, name: HeaderName, bytes: &[u8]) {
+    if let Ok(mut value) = HeaderValue::from_bytes(bytes) {
+        value.set_sensitive(true);
+        headers.insert(name, value);
+    }
+}
+
+fn with_query(url: Uri, name: &str, secret: &Secret) -> Uri {
+    let secret = percent_encoding::percent_encode(secret.expose().as_bytes(), NON_ALPHANUMERIC);
+    let name = utf8_percent_encode(name, NON_ALPHANUMERIC);
+    let separator = if url.query().is_some() { '&' } else { '?' };
+    let path = url.path_and_query().map_or("/", PathAndQuery::as_str);
+    let path = format!("{path}{separator}{name}={secret}");
+    let mut parts = url.clone().into_parts();
+    parts.path_and_query = PathAndQuery::try_from(path).ok();
+    Uri::from_parts(parts).unwrap_or(url)
+}

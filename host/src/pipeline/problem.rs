@@ -1,0 +1,111 @@
+//! Problems that plugins report, and faults that they commit, as failures of a call; and back.
+
+use crate::error::{Failure, FailureKind};
+use crate::plugins::api::{Problem, ProblemKind};
+use crate::plugins::{CallError, Fault};
+use crate::snapshot::ClientRoute;
+
+/// A problem as the caller will see it. `Unauthenticated` here is the upstream's word on the gateway's credential.
+pub fn from_plugin(problem: Problem) -> Failure {
+    let kind = match problem.kind {
+        ProblemKind::InvalidRequest => FailureKind::InvalidRequest,
+        ProblemKind::Unauthenticated => FailureKind::UpstreamCredential,
+        ProblemKind::Forbidden => FailureKind::Forbidden,
+        ProblemKind::NotFound => FailureKind::NotFound,
+        ProblemKind::TooLarge => FailureKind::TooLarge,
+        ProblemKind::Refused => FailureKind::Refused,
+        ProblemKind::RateLimited => FailureKind::RateLimited,
+        ProblemKind::Unsupported => FailureKind::Unsupported,
+        ProblemKind::Upstream => FailureKind::Upstream,
+        ProblemKind::Overloaded => FailureKind::Overloaded,
+        ProblemKind::Timeout => FailureKind::Timeout,
+        ProblemKind::Internal => FailureKind::Internal,
+    };
+    let code = match problem.code {
+        None if kind == FailureKind::Refused => Some("content_policy_violation".to_owned()),
+        code => code,
+    };
+    Failure {
+        kind,
+        message: problem.message,
+        param: problem.param,
+        code,
+        detail: problem.detail,
+        retry_after_ms: problem.retry_after_ms,
+        verbatim: None,
+    }
+}
+
+/// A failure for the client half of a format to put into its dialect's words.
+pub fn to_plugin(failure: &Failure) -> Problem {
+    let kind = match failure.kind {
+        FailureKind::InvalidRequest | FailureKind::MethodNotAllowed | FailureKind::CallerTooSlow => {
+            ProblemKind::InvalidRequest
+        }
+        FailureKind::UpstreamCredential => ProblemKind::Unauthenticated,
+        FailureKind::Forbidden => ProblemKind::Forbidden,
+        FailureKind::NotFound => ProblemKind::NotFound,
+        FailureKind::TooLarge => ProblemKind::TooLarge,
+        FailureKind::Refused => ProblemKind::Refused,
+        FailureKind::RateLimited => ProblemKind::RateLimited,
+        FailureKind::Unsupported => ProblemKind::Unsupported,
+        FailureKind::Plugin | FailureKind::Internal => ProblemKind::Internal,
+        FailureKind::Unavailable | FailureKind::Overloaded => ProblemKind::Overloaded,
+        FailureKind::Upstream => ProblemKind::Upstream,
+        FailureKind::Timeout => ProblemKind::Timeout,
+    };
+    Problem {
+        kind,
+        message: failure.message.clone(),
+        param: failure.param.clone(),
+        code: failure.code.clone(),
+        detail: None,
+        retry_after_ms: failure.retry_after_ms,
+    }
+}
+
+/// What a call into a plugin failed of.
+pub fn from_call(error: CallError) -> Failure {
+    match error {
+        CallError::Problem(problem) => from_plugin(problem),
+        CallError::Fault { plugin, fault } => from_fault(&plugin, &fault),
+    }
+}
+
+fn from_fault(plugin: &str, fault: &Fault) -> Failure {
+    let detail = format!("{plugin}: {fault}");
+    match fault {
+        Fault::OutOfUse(left) => Failure::new(
+            FailureKind::Unavailable,
+            format!("the plugin {plugin} is out of use after repeated faults; try again later"),
+        )
+        .code("plugin_out_of_use")
+        .retry_after_ms(Some(u64::try_from(left.as_millis()).unwrap_or(u64::MAX)))
+        .detail(detail),
+        Fault::Busy(_) | Fault::NoInstance(_) => {
+            Failure::new(FailureKind::Unavailable, format!("the plugin {plugin} is busy; try again"))
+                .code("plugin_busy")
+                .retry_after_ms(Some(1_000))
+                .detail(detail)
+        }
+        Fault::TookTooLong(_) => {
+            Failure::new(FailureKind::Plugin, format!("the plugin {plugin} took too long for this request"))
+                .code("plugin_timeout")
+                .detail(detail)
+        }
+        Fault::Trapped(_) | Fault::TooMuch(_) | Fault::Unconfigured(_) | Fault::BrokeContract(_) => {
+            Failure::new(FailureKind::Plugin, format!("the plugin {plugin} failed on this request"))
+                .code("plugin_failed")
+                .detail(detail)
+        }
+    }
+}
+
+/// A route whose format plugin was taken away.
+pub fn gone(route: &ClientRoute) -> Failure {
+    Failure::new(
+        FailureKind::Unavailable,
+        format!("the plugin that speaks `{}` has been removed; {} is not served now", route.dialect, route.path),
+    )
+    .code("plugin_missing")
+}

@@ -1,0 +1,133 @@
+//! review: what policies say to requests, whole answers and stream chunks. Policies see the canonical form; as long as they
+//! change nothing, what came passes as it came.
+
+use super::call::Call;
+use super::decode::Request;
+use super::problem;
+use super::receive::Answer;
+use crate::chat;
+use crate::error::{Failure, FailureKind};
+use crate::plugins::Configured;
+use crate::plugins::api::policy::{Context, Phases, Verdict};
+use crate::snapshot::PolicyUse;
+use std::sync::Arc;
+
+pub async fn request(call: &Call, mut request: Request) -> Result<Request, Failure> {
+    for policy in asked(call, Phases::REQUEST) {
+        let plugin = plugin(policy)?;
+        let context = context(call, &request);
+        let body = request.canonical(call).await?;
+        match plugin.review_request(call.moment, &context, body).await.map_err(problem::from_call)? {
+            Verdict::Pass => {}
+            Verdict::Change(body) => request = request.with_canonical(body),
+            Verdict::Refuse(problem) => return Err(refusal(policy, problem)),
+        }
+    }
+    Ok(request)
+}
+
+/// Whole answers; streams are reviewed chunk by chunk on their way out.
+pub async fn answer(call: &Call, request: &Request, answer: Answer) -> Result<Answer, Failure> {
+    let mut answer = answer;
+    for policy in asked(call, Phases::REPLY) {
+        let body = match &answer {
+            Answer::Canonical(body) => body.clone(),
+            Answer::Native(reply) => canonical(call, request, &reply.text).await?,
+            Answer::Stream(_) => return Ok(answer),
+        };
+        let plugin = plugin(policy)?;
+        let context = context(call, request);
+        match plugin.review_reply(call.moment, &context, &body).await.map_err(problem::from_call)? {
+            Verdict::Pass => {}
+            Verdict::Change(body) => answer = Answer::Canonical(body),
+            Verdict::Refuse(problem) => return Err(refusal(policy, problem)),
+        }
+    }
+    Ok(answer)
+}
+
+/// An answer in the caller's own dialect, in canonical form.
+async fn canonical(call: &Call, request: &Request, text: &String) -> Result<String, Failure> {
+    if call.is_canonical() {
+        return Ok(text.clone());
+    }
+    let format = call.snapshot.upstream_format(call.dialect()).ok_or_else(|| {
+        Failure::new(FailureKind::Unavailable, "a policy cannot read this answer")
+            .detail(format!("no format plugin decodes `{}`", call.dialect()))
+    })?;
+    let operation = request.kind.operation.name();
+    format.decode_reply(call.moment, operation, text).await.map_err(problem::from_call)
+}
+
+/// The policies that look at the chunks of one stream, each with its state.
+pub struct ChunkReview {
+    context: Context,
+    policies: Vec<(String, Arc<Configured>, String)>,
+}
+
+impl ChunkReview {
+    /// None where no policy wants to see chunks.
+    pub fn of(call: &Call, request: &Request) -> Result<Option<Self>, Failure> {
+        let mut policies = Vec::new();
+        for policy in asked(call, Phases::CHUNKS) {
+            policies.push((policy.name.clone(), plugin(policy)?.clone(), String::new()));
+        }
+        Ok((!policies.is_empty()).then(|| ChunkReview { context: context(call, request), policies }))
+    }
+
+    /// What may pass; and why the stream ends here, where it does.
+    pub async fn review(&mut self, call: &Call, chunks: Vec<String>, end: bool) -> (Vec<String>, Option<Failure>) {
+        let (mut chunks, mut end) = (chunks, end);
+        let mut refused = None;
+        for (name, plugin, state) in &mut self.policies {
+            let reviewed = match plugin.review_chunks(call.moment, &self.context, state, &chunks, end).await {
+                Ok(reviewed) => reviewed,
+                Err(error) => return (Vec::new(), Some(problem::from_call(error))),
+            };
+            *state = reviewed.state;
+            if reviewed.chunks.iter().any(|chunk| chat::inspect_chunk(chunk).is_none()) {
+                let failure = problem::from_call(plugin.broke_contract("it passed on something that is no chunk"));
+                return (Vec::new(), Some(failure));
+            }
+            chunks = reviewed.chunks;
+            if let Some(problem) = reviewed.refusal {
+                refused = Some(named(name, problem::from_plugin(problem)));
+                // Those behind it see the end of what it let through.
+                end = true;
+            }
+        }
+        (chunks, refused)
+    }
+}
+
+fn asked(call: &Call, phase: Phases) -> impl Iterator<Item = &PolicyUse> {
+    call.snapshot.policies.iter().filter(move |policy| policy.phases.contains(phase))
+}
+
+fn plugin(policy: &PolicyUse) -> Result<&Arc<Configured>, Failure> {
+    policy.plugin.as_ref().map_err(|reason| {
+        Failure::new(FailureKind::Unavailable, format!("the policy `{}` cannot be asked now", policy.name))
+            .code("policy_unavailable")
+            .detail(format!("policy {}: {reason}", policy.name))
+    })
+}
+
+fn context(call: &Call, request: &Request) -> Context {
+    Context {
+        request_id: call.id.clone(),
+        operation: request.kind.operation.name().to_owned(),
+        model: request.model.clone(),
+        streaming: request.kind.streaming,
+        now_ms: call.moment.now_ms,
+    }
+}
+
+fn refusal(policy: &PolicyUse, problem: crate::plugins::api::Problem) -> Failure {
+    named(&policy.name, problem::from_plugin(problem))
+}
+
+fn named(policy: &str, failure: Failure) -> Failure {
+    let detail = failure.detail.as_deref().unwrap_or("refused");
+    let detail = format!("policy {policy}: {detail}");
+    failure.detail(detail)
+}

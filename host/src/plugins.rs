@@ -1,0 +1,23 @@
+//! The plugin runtime. Wasmtime lives here and nowhere else.
+//!
+//! A file becomes a [`Plugin`] (checked, compiled, linked, introduced), a plugin and settings become a [`Configured`],
+//! and that is what the pipeline calls.
+
+pub mod api;
+mod artifact;
+mod calls;
+mod configured;
+mod engine;
+mod fault;
+mod guest;
+mod health;
+mod inspect;
+mod log_budget;
+mod plugin;
+mod stats;
+
+pub use artifact::digest;
+pub use configured::{CallError, Configured, Moment, Watcher};
+pub use fault::Fault;
+pub use inspect::Kind;
+pub use plugin::{Bounds, EngineError, Plugin, Runtime, read};

@@ -1,0 +1,126 @@
+//! Precompiled components on disk. The key says everything that the machine code depends on, so a stale entry is a miss
+//! and never an error.
+
+use sha2::{Digest, Sha256};
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+/// Artifacts beyond this many are removed, the longest unused first.
+const MAX_ENTRIES: usize = 256;
+
+/// The sha256 of a plugin's bytes, in hexadecimal: what a plugin is, whatever it is called.
+pub fn digest(wasm: &[u8]) -> String {
+    Sha256::digest(wasm).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A private folder of machine code.
+pub struct Artifacts {
+    /// None: the folder cannot be used, and everything is compiled at each start.
+    folder: Option<PathBuf>,
+}
+
+impl Artifacts {
+    /// What lies in the folder is trusted like the program itself, so a folder that others can write to is not used.
+    pub fn open(folder: &Path) -> Self {
+        match private_folder(folder) {
+            Ok(()) => Artifacts { folder: Some(folder.to_owned()) },
+            Err(error) => {
+                tracing::warn!(folder = %folder.display(), %error, "compiled plugins are not kept; start-up will be slower");
+                Artifacts { folder: None }
+            }
+        }
+    }
+
+    /// Loads the component, compiling it where no artifact fits. Takes long: never call it on a serving thread.
+    pub fn load(&self, engine: &Engine, wasm: &[u8], digest: &str) -> wasmtime::Result<Component> {
+        let path = self.folder.as_ref().map(|folder| folder.join(entry_name(engine, digest)));
+        if let Some(component) = path.as_deref().and_then(|path| read(engine, path)) {
+            return Ok(component);
+        }
+        let code = super::engine::compile(wasm)?;
+        if let Some(path) = path {
+            match write(&path, &code) {
+                Ok(()) => {
+                    self.prune();
+                    // From the file, the code is shared with the page cache instead of copied.
+                    if let Some(component) = read(engine, &path) {
+                        return Ok(component);
+                    }
+                }
+                Err(error) => tracing::warn!(path = %path.display(), %error, "a compiled plugin could not be kept"),
+            }
+        }
+        deserialize(engine, &code)
+    }
+
+    fn prune(&self) {
+        let Some(folder) = &self.folder else { return };
+        let Ok(entries) = fs::read_dir(folder) else { return };
+        let mut entries: Vec<(SystemTime, PathBuf)> = entries
+            .flatten()
+            .filter(|entry| entry.path().extension().is_some_and(|extension| extension == "cwasm"))
+            .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
+            .collect();
+        entries.sort();
+        let excess = entries.len().saturating_sub(MAX_ENTRIES);
+        for (_, path) in &entries[..excess] {
+            // Losing an entry costs one compilation.
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+fn entry_name(engine: &Engine, digest: &str) -> String {
+    let mut hasher = DefaultHasher::new();
+    engine.precompile_compatibility_hash().hash(&mut hasher);
+    format!("{digest}-{:016x}.cwasm", hasher.finish())
+}
+
+fn private_folder(folder: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    let metadata = fs::metadata(folder)?;
+    let probe = fs::metadata("/proc/self").map(|own| own.uid());
+    if probe.is_ok_and(|uid| uid != metadata.uid()) {
+        return Err(io::Error::other("the folder belongs to another user"));
+    }
+    if metadata.permissions().mode() & 0o022 != 0 {
+        return Err(io::Error::other("others can write to the folder; `chmod 700` it"));
+    }
+    Ok(())
+}
+
+/// None for anything but a good artifact: a missing, cut or foreign file is compiled again.
+#[expect(
+    unsafe_code,
+    reason = "loading machine code is what an artifact is for; the folder is private and keyed by content"
+)]
+fn read(engine: &Engine, path: &Path) -> Option<Component> {
+    let file = fs::OpenOptions::new().read(true).write(true).open(path).ok()?;
+    // Pruning goes by the time of last use.
+    let _ = file.set_modified(SystemTime::now());
+    unsafe { Component::deserialize_file(engine, path) }
+        .inspect_err(|error| tracing::debug!(path = %path.display(), %error, "compiled anew"))
+        .ok()
+}
+
+#[expect(unsafe_code, reason = "the code was made by `compile` a moment ago")]
+fn deserialize(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
+    unsafe { Component::deserialize(engine, code) }
+}
+
+/// Atomically, so that another process never loads half an artifact.
+fn write(path: &Path, code: &[u8]) -> io::Result<()> {
+    let unfinished = path.with_extension(format!("{}.tmp", std::process::id()));
+    let mut file = fs::File::create(&unfinished)?;
+    file.write_all(code)?;
+    // Without it, a power cut can leave the new name on an empty file.
+    file.sync_all()?;
+    drop(file);
+    fs::rename(&unfinished, path)
+}

@@ -1,0 +1,188 @@
+//! The functions of the contract, as the host calls them.
+#![expect(clippy::ptr_arg, reason = "`bindgen!` makes `&String` of a named string type")]
+
+use super::api::client::{Encoded, Route};
+use super::api::headers::Variable;
+use super::api::policy::{Context, Phases, Reviewed, Verdict};
+use super::api::provider::{Call, Capabilities, HttpReply, Step};
+use super::api::upstream::{Decoded, Progress, Translated};
+use super::api::{Event, Header, Problem};
+use super::configured::{CallError, Configured, Moment};
+use super::fault::Fault;
+
+/// Calls one function of one kind on a pooled instance, under the deadline.
+macro_rules! invoke {
+    ($configured:ident, $moment:expr, $kind:ident . $interface:ident . $function:ident ( $($argument:expr),* )) => {{
+        let mut taken = $configured.take($moment).await.map_err(|fault| $configured.failed(fault))?;
+        let limit = $configured.limit();
+        let live = &mut taken.live;
+        let Some(exports) = live.exports.$kind.as_ref() else {
+            return Err($configured.failed(Fault::BrokeContract(concat!("it is no ", stringify!($kind)).to_owned())));
+        };
+        let outcome =
+            tokio::time::timeout(limit, exports.$interface().$function(&mut live.store $(, $argument)*)).await;
+        taken.finish(outcome)
+    }};
+}
+
+fn flatten<T>(answer: Result<Result<T, Problem>, CallError>) -> Result<T, CallError> {
+    answer?.map_err(CallError::Problem)
+}
+
+/// Provider.
+impl Configured {
+    pub async fn capabilities(&self, moment: Moment) -> Result<Capabilities, CallError> {
+        invoke!(self, moment, provider.plugway_provider_provider.call_get_capabilities())
+    }
+
+    pub async fn plan(&self, moment: Moment, call: &Call) -> Result<Step, CallError> {
+        flatten(invoke!(self, moment, provider.plugway_provider_provider.call_plan(call)))
+    }
+
+    pub async fn resume(&self, moment: Moment, state: &String, reply: Option<&HttpReply>) -> Result<Step, CallError> {
+        flatten(invoke!(self, moment, provider.plugway_provider_provider.call_resume(state, reply)))
+    }
+}
+
+/// Format, upstream half.
+impl Configured {
+    pub async fn upstream_dialect(&self, moment: Moment) -> Result<String, CallError> {
+        invoke!(self, moment, upstream.plugway_format_upstream.call_dialect())
+    }
+
+    pub async fn encode_request(
+        &self,
+        moment: Moment,
+        operation: &str,
+        model: &str,
+        body: &String,
+    ) -> Result<Translated, CallError> {
+        flatten(invoke!(self, moment, upstream.plugway_format_upstream.call_encode_request(operation, model, body)))
+    }
+
+    pub async fn decode_reply(&self, moment: Moment, operation: &str, body: &String) -> Result<String, CallError> {
+        flatten(invoke!(self, moment, upstream.plugway_format_upstream.call_decode_reply(operation, body)))
+    }
+
+    pub async fn decode_problem(
+        &self,
+        moment: Moment,
+        status: u16,
+        headers: &[Header],
+        body: &String,
+    ) -> Result<Problem, CallError> {
+        invoke!(self, moment, upstream.plugway_format_upstream.call_decode_problem(status, headers, body))
+    }
+
+    pub async fn decode_events(
+        &self,
+        moment: Moment,
+        operation: &str,
+        state: &String,
+        events: &[Event],
+        end: bool,
+    ) -> Result<Decoded, CallError> {
+        flatten(invoke!(
+            self,
+            moment,
+            upstream.plugway_format_upstream.call_decode_events(operation, state, events, end)
+        ))
+    }
+}
+
+/// Format, client half.
+impl Configured {
+    pub async fn client_dialect(&self, moment: Moment) -> Result<String, CallError> {
+        invoke!(self, moment, client.plugway_format_client.call_dialect())
+    }
+
+    pub async fn routes(&self, moment: Moment) -> Result<Vec<Route>, CallError> {
+        invoke!(self, moment, client.plugway_format_client.call_routes())
+    }
+
+    pub async fn decode_request(
+        &self,
+        moment: Moment,
+        operation: &str,
+        model: &str,
+        streaming: bool,
+        body: &String,
+    ) -> Result<Translated, CallError> {
+        flatten(invoke!(
+            self,
+            moment,
+            client.plugway_format_client.call_decode_request(operation, model, streaming, body)
+        ))
+    }
+
+    pub async fn encode_reply(&self, moment: Moment, operation: &str, body: &String) -> Result<String, CallError> {
+        flatten(invoke!(self, moment, client.plugway_format_client.call_encode_reply(operation, body)))
+    }
+
+    pub async fn encode_events(
+        &self,
+        moment: Moment,
+        operation: &str,
+        state: &String,
+        chunks: &[String],
+        progress: &Progress,
+    ) -> Result<Encoded, CallError> {
+        flatten(invoke!(
+            self,
+            moment,
+            client.plugway_format_client.call_encode_events(operation, state, chunks, progress)
+        ))
+    }
+
+    pub async fn encode_problem(
+        &self,
+        moment: Moment,
+        status: u16,
+        problem: &Problem,
+        request_id: &str,
+    ) -> Result<String, CallError> {
+        invoke!(self, moment, client.plugway_format_client.call_encode_problem(status, problem, request_id))
+    }
+}
+
+/// Headers.
+impl Configured {
+    pub async fn variables(&self, moment: Moment, template: &str) -> Result<Vec<String>, CallError> {
+        flatten(invoke!(self, moment, headers.plugway_headers_headers.call_variables(template)))
+    }
+
+    pub async fn render(
+        &self,
+        moment: Moment,
+        templates: &[Header],
+        variables: &[Variable],
+    ) -> Result<Vec<Header>, CallError> {
+        flatten(invoke!(self, moment, headers.plugway_headers_headers.call_render(templates, variables)))
+    }
+}
+
+/// Policy.
+impl Configured {
+    pub async fn phases(&self, moment: Moment) -> Result<Phases, CallError> {
+        invoke!(self, moment, policy.plugway_policy_policy.call_get_phases())
+    }
+
+    pub async fn review_request(&self, moment: Moment, context: &Context, body: &String) -> Result<Verdict, CallError> {
+        flatten(invoke!(self, moment, policy.plugway_policy_policy.call_review_request(context, body)))
+    }
+
+    pub async fn review_reply(&self, moment: Moment, context: &Context, body: &String) -> Result<Verdict, CallError> {
+        flatten(invoke!(self, moment, policy.plugway_policy_policy.call_review_reply(context, body)))
+    }
+
+    pub async fn review_chunks(
+        &self,
+        moment: Moment,
+        context: &Context,
+        state: &String,
+        chunks: &[String],
+        end: bool,
+    ) -> Result<Reviewed, CallError> {
+        flatten(invoke!(self, moment, policy.plugway_policy_policy.call_review_chunks(context, state, chunks, end)))
+    }
+}

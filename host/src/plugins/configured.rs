@@ -1,0 +1,175 @@
+//! A plugin with its settings, and the one place from which it is called.
+//!
+//! An instance is taken out of the pool for a call and goes back only when the call returned well: a trap, a deadline or
+//! a caller that went away in the middle leaves nothing behind.
+
+use super::api::Problem;
+use super::fault::Fault;
+use super::plugin::{Live, Plugin};
+use crate::config::Isolation;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+/// Instances of one configured plugin that may be running at once. Calls take microseconds, so more than one a thread
+/// is needed only while a slow one steps aside.
+const MAX_RUNNING: usize = 64;
+/// Idle instances that are kept. A call runs to its end on one thread unless it steps aside, so a few suffice.
+const MAX_IDLE: usize = 8;
+
+/// A call's own clock and chance, the same for all plugins that one request passes.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    pub now_ms: u64,
+    pub seed: u64,
+}
+
+/// Why a call brought no answer.
+#[derive(Clone, Debug)]
+pub enum CallError {
+    /// The plugin says no.
+    Problem(Problem),
+    /// The plugin failed.
+    Fault { plugin: String, fault: Fault },
+}
+
+/// A plugin with its settings.
+pub struct Configured {
+    pub plugin: Arc<Plugin>,
+    settings: String,
+    isolation: Isolation,
+    idle: Mutex<Vec<Live>>,
+    running: Semaphore,
+    /// Told when the plugin goes to rest.
+    watcher: Watcher,
+}
+
+/// Who wants to know that a plugin keeps trapping.
+pub type Watcher = Arc<dyn Fn(&Arc<Plugin>) + Send + Sync>;
+
+impl Configured {
+    /// Makes the first instance, so that settings which the plugin refuses are found here and not in a request.
+    pub async fn new(
+        plugin: Arc<Plugin>,
+        settings: String,
+        isolation: Isolation,
+        watcher: Watcher,
+    ) -> Result<Self, Fault> {
+        let configured = Configured {
+            plugin,
+            settings,
+            isolation,
+            idle: Mutex::new(Vec::new()),
+            running: Semaphore::new(MAX_RUNNING),
+            watcher,
+        };
+        let first = configured.fresh().await?;
+        configured.put_back(first);
+        Ok(configured)
+    }
+
+    /// Whether this is what a configuration with these settings needs.
+    pub fn serves(&self, plugin: &Arc<Plugin>, settings: &str, isolation: Isolation) -> bool {
+        Arc::ptr_eq(&self.plugin, plugin) && self.settings == settings && self.isolation == isolation
+    }
+
+    async fn fresh(&self) -> Result<Live, Fault> {
+        let mut live = self.plugin.instantiate().await?;
+        live.store.data_mut().begin(0, 0);
+        let limit = self.plugin.load_timeout();
+        let lifecycle = live.exports.lifecycle.plugway_plugin_lifecycle();
+        match tokio::time::timeout(limit, lifecycle.call_configure(&mut live.store, &self.settings)).await {
+            Ok(Ok(Ok(()))) => Ok(live),
+            Ok(Ok(Err(problem))) => Err(Fault::Unconfigured(problem.message)),
+            Ok(Err(error)) => Err(Fault::from_call(&error)),
+            Err(_) => Err(Fault::TookTooLong(limit)),
+        }
+    }
+
+    /// An instance for one call. It is on its own until [`Taken::finish`] says that the call went well.
+    pub(super) async fn take(&self, moment: Moment) -> Result<Taken<'_>, Fault> {
+        if let Some(left) = self.plugin.health.resting() {
+            return Err(Fault::OutOfUse(left));
+        }
+        let permit = match self.running.try_acquire() {
+            Ok(permit) => permit,
+            Err(_) => tokio::time::timeout(self.limit(), self.running.acquire())
+                .await
+                .ok()
+                .and_then(Result::ok)
+                .ok_or(Fault::Busy(MAX_RUNNING))?,
+        };
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut live = match idle {
+            Some(live) => live,
+            None => self.fresh().await.inspect_err(|fault| self.note(fault))?,
+        };
+        live.store.data_mut().begin(moment.now_ms, moment.seed);
+        live.store.set_epoch_deadline(1);
+        live.store.set_hostcall_fuel(self.plugin.bounds.answer_bytes);
+        Ok(Taken { live, owner: self, _permit: permit, began: Instant::now() })
+    }
+
+    pub(super) fn limit(&self) -> Duration {
+        self.plugin.bounds.call_timeout
+    }
+
+    fn put_back(&self, live: Live) {
+        if self.isolation == Isolation::PerRequest {
+            return;
+        }
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < MAX_IDLE {
+            idle.push(live);
+        }
+    }
+
+    /// Counts a fault, and speaks up when it was one too many.
+    fn note(&self, fault: &Fault) {
+        let plugin = &self.plugin;
+        plugin.stats.fault(fault.to_string());
+        tracing::error!(plugin = ?plugin, %fault, "a call into a plugin failed");
+        if fault.is_the_plugins() && plugin.health.fault() {
+            tracing::error!(plugin = ?plugin, "the plugin keeps failing and is taken out of use for a while");
+            (self.watcher)(plugin);
+        }
+    }
+
+    /// A plugin that answered with something the contract forbids has failed as much as one that trapped.
+    pub fn broke_contract(&self, what: impl Into<String>) -> CallError {
+        let fault = Fault::BrokeContract(what.into());
+        self.note(&fault);
+        self.failed(fault)
+    }
+
+    pub(super) fn failed(&self, fault: Fault) -> CallError {
+        CallError::Fault { plugin: format!("{:?}", self.plugin), fault }
+    }
+}
+
+/// An instance in the middle of a call.
+pub(super) struct Taken<'a> {
+    pub live: Live,
+    owner: &'a Configured,
+    _permit: SemaphorePermit<'a>,
+    began: Instant,
+}
+
+impl Taken<'_> {
+    /// Ends the call: the instance goes back only if the guest returned.
+    pub fn finish<T>(self, outcome: Result<wasmtime::Result<T>, tokio::time::error::Elapsed>) -> Result<T, CallError> {
+        let owner = self.owner;
+        owner.plugin.stats.call(self.began.elapsed());
+        let fault = match outcome {
+            Ok(Ok(value)) => {
+                owner.plugin.health.answer();
+                owner.put_back(self.live);
+                return Ok(value);
+            }
+            Ok(Err(error)) => Fault::from_call(&error),
+            Err(_) => Fault::TookTooLong(owner.limit()),
+        };
+        owner.note(&fault);
+        Err(owner.failed(fault))
+    }
+}

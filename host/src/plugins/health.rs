@@ -1,0 +1,99 @@
+//! Whether a plugin deserves to be called. One that keeps trapping is left alone for a while, and longer each time.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// A fault adds ten, an answer takes one away: below one fault in ten a plugin stays in use for ever.
+const FAULT: i64 = 10;
+const LIMIT: i64 = 50;
+const FIRST_REST: Duration = Duration::from_secs(1);
+const LONGEST_REST: Duration = Duration::from_secs(60);
+
+pub struct Health {
+    since: Instant,
+    score: AtomicI64,
+    rests: AtomicU32,
+    /// Milliseconds after `since`.
+    resting_until_ms: AtomicU64,
+    answered: AtomicBool,
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        Health {
+            since: Instant::now(),
+            score: AtomicI64::new(0),
+            rests: AtomicU32::new(0),
+            resting_until_ms: AtomicU64::new(0),
+            answered: AtomicBool::new(false),
+        }
+    }
+}
+
+impl Health {
+    /// How much longer the plugin rests; None when it may be called. After a rest one more fault brings the next one.
+    pub fn resting(&self) -> Option<Duration> {
+        let until = self.resting_until_ms.load(Ordering::Relaxed);
+        if until == 0 {
+            return None;
+        }
+        Duration::from_millis(until).checked_sub(self.since.elapsed()).filter(|left| !left.is_zero())
+    }
+
+    pub fn answer(&self) {
+        // Written only where something changes: all threads pass here with every call.
+        if self.score.load(Ordering::Relaxed) > 0 {
+            self.score.fetch_sub(1, Ordering::Relaxed);
+        }
+        if !self.answered.load(Ordering::Relaxed) {
+            self.answered.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// True when this fault was one too many and the plugin goes to rest.
+    pub fn fault(&self) -> bool {
+        if self.score.fetch_add(FAULT, Ordering::Relaxed) + FAULT < LIMIT {
+            return false;
+        }
+        let rests = self.rests.fetch_add(1, Ordering::Relaxed);
+        let rest = (FIRST_REST * 2_u32.saturating_pow(rests.min(10))).min(LONGEST_REST);
+        let until = self.since.elapsed() + rest;
+        self.resting_until_ms.store(u64::try_from(until.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.score.store(LIMIT - FAULT, Ordering::Relaxed);
+        true
+    }
+
+    /// Whether any call was ever answered: only such a version is worth going back to.
+    pub fn has_worked(&self) -> bool {
+        self.answered.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn five_faults_in_a_row_bring_a_rest() {
+        let health = Health::default();
+        assert_eq!([(); 5].map(|()| health.fault()), [false, false, false, false, true]);
+        assert!(health.resting().is_some());
+    }
+
+    #[test]
+    fn rare_faults_never_do() {
+        let health = Health::default();
+        for _ in 0..1_000 {
+            assert!(!health.fault());
+            (0..11).for_each(|_| health.answer());
+        }
+    }
+
+    #[test]
+    fn each_rest_is_longer_up_to_a_minute() {
+        let health = Health::default();
+        (0..200).for_each(|_| _ = health.fault());
+        let rest = health.resting().expect("it rests");
+        assert!(rest > Duration::from_secs(50) && rest <= LONGEST_REST);
+    }
+}

@@ -1,0 +1,100 @@
+//! A guest's lines in the host's log, bounded: a plugin that floods the log harms only its own lines.
+
+use super::api::Level;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Instant;
+
+/// For one call.
+const MAX_CALL_BYTES: usize = 8 * 1024;
+/// For one plugin, in one second.
+const MAX_LINES_PER_SECOND: u64 = 100;
+
+/// Counts what one plugin has written.
+pub struct LogBudget {
+    plugin: String,
+    started: Instant,
+    call_bytes: AtomicUsize,
+    /// Second since `started` in the upper half, lines in it in the lower.
+    lines: AtomicU64,
+    pub suppressed: AtomicU64,
+}
+
+impl LogBudget {
+    pub fn new(plugin: String) -> Self {
+        LogBudget {
+            plugin,
+            started: Instant::now(),
+            call_bytes: AtomicUsize::new(0),
+            lines: AtomicU64::new(0),
+            suppressed: AtomicU64::new(0),
+        }
+    }
+
+    /// Concurrent calls of one plugin share the budget; that only ever makes it smaller.
+    pub fn begin_call(&self) {
+        if self.call_bytes.load(Ordering::Relaxed) != 0 {
+            self.call_bytes.store(0, Ordering::Relaxed);
+        }
+    }
+
+    pub fn write(&self, level: Level, message: &str) {
+        let spent = self.call_bytes.fetch_add(message.len(), Ordering::Relaxed);
+        if spent >= MAX_CALL_BYTES || !self.take_line() {
+            if self.suppressed.fetch_add(1, Ordering::Relaxed) == 0 {
+                tracing::warn!(plugin = self.plugin, "the plugin logs too much; lines are being dropped");
+            }
+            return;
+        }
+        let message = clip(message, MAX_CALL_BYTES - spent);
+        let plugin = &self.plugin;
+        match level {
+            Level::Debug => tracing::debug!(plugin, "{message}"),
+            Level::Info => tracing::info!(plugin, "{message}"),
+            Level::Warn => tracing::warn!(plugin, "{message}"),
+            Level::Error => tracing::error!(plugin, "{message}"),
+        }
+    }
+
+    fn take_line(&self) -> bool {
+        let second = self.started.elapsed().as_secs() << 32;
+        let mut before = self.lines.load(Ordering::Relaxed);
+        loop {
+            let now = if before >> 32 == second >> 32 { before + 1 } else { second + 1 };
+            if now & 0xFFFF_FFFF > MAX_LINES_PER_SECOND {
+                return false;
+            }
+            match self.lines.compare_exchange_weak(before, now, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return true,
+                Err(current) => before = current,
+            }
+        }
+    }
+}
+
+fn clip(message: &str, limit: usize) -> &str {
+    let mut end = message.len().min(limit);
+    while !message.is_char_boundary(end) {
+        end -= 1;
+    }
+    &message[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_is_cut_and_counted() {
+        let budget = LogBudget::new("chatty".into());
+        for _ in 0..1_000 {
+            budget.write(Level::Info, "line");
+        }
+        assert!(budget.suppressed.load(Ordering::Relaxed) >= 1_000 - 2 * MAX_LINES_PER_SECOND);
+    }
+
+    #[test]
+    fn a_long_line_is_cut_between_characters() {
+        assert_eq!(clip("aé", 2), "a");
+        assert_eq!(clip("aé", 3), "aé");
+    }
+}

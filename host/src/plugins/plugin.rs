@@ -1,0 +1,257 @@
+//! One version of one plugin, loaded: compiled, linked and asked who it is, but not yet configured.
+
+use super::api::{Manifest, client, headers, lifecycle, policy, provider, upstream};
+use super::artifact::Artifacts;
+use super::engine::Serving;
+use super::guest::Guest;
+use super::health::Health;
+use super::inspect::{Kind, MAX_FILE_BYTES, Refusal, Shape, inspect};
+use super::log_budget::LogBudget;
+use super::stats::Stats;
+use semver::Version;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use thiserror::Error;
+use wasmtime::Store;
+use wasmtime::component::{Instance, InstancePre};
+
+/// What one call may cost.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    pub call_timeout: Duration,
+    pub memory_limit_bytes: usize,
+    /// The largest text that a guest may hand back.
+    pub answer_bytes: usize,
+}
+
+/// Loads plugins.
+pub struct Runtime {
+    serving: Serving,
+    artifacts: Artifacts,
+    bounds: Bounds,
+}
+
+impl Runtime {
+    pub fn new(bounds: Bounds, cache_directory: &Path) -> Result<Self, EngineError> {
+        let serving = Serving::new(bounds.memory_limit_bytes).map_err(EngineError)?;
+        Ok(Runtime { serving, artifacts: Artifacts::open(cache_directory), bounds })
+    }
+
+    /// Checks, compiles, links and introduces a plugin. Compiling takes long: call it off the serving threads.
+    pub async fn load(&self, file: &Path, wasm: &[u8], generation: u64) -> Result<Plugin, LoadError> {
+        let shape = inspect(wasm)?;
+        let digest = super::artifact::digest(wasm);
+        let component = self.artifacts.load(&self.serving.engine, wasm, &digest).map_err(LoadError::Compile)?;
+        let pre = self.serving.linker.instantiate_pre(&component).map_err(LoadError::Link)?;
+        let indices = Indices::find(&pre, &shape).map_err(LoadError::Contract)?;
+        let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        let mut plugin = Plugin {
+            name: stem.clone(),
+            version: Version::new(0, 0, 0),
+            description: String::new(),
+            settings_schema: String::new(),
+            digest,
+            size_bytes: wasm.len(),
+            file: file.to_owned(),
+            generation,
+            shape,
+            stats: Stats::default(),
+            health: Health::default(),
+            log: Arc::new(LogBudget::new(stem)),
+            bounds: self.bounds,
+            pre,
+            indices,
+        };
+        plugin.introduce().await?;
+        Ok(plugin)
+    }
+}
+
+/// The bytes of a plugin's file, whole, unless it is unreasonably large.
+pub fn read(file: &Path) -> Result<Vec<u8>, LoadError> {
+    let size = std::fs::metadata(file).map_err(LoadError::Read)?.len();
+    if size > MAX_FILE_BYTES {
+        return Err(Refusal::TooLarge(size).into());
+    }
+    std::fs::read(file).map_err(LoadError::Read)
+}
+
+/// No plugin can run on this machine.
+#[derive(Debug, Error)]
+#[error("the plugin engine cannot start: {0:#}")]
+pub struct EngineError(wasmtime::Error);
+
+#[derive(Debug, Error)]
+pub enum LoadError {
+    #[error("the file cannot be read: {0}")]
+    Read(std::io::Error),
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    #[error("the component cannot be compiled: {0:#}")]
+    Compile(wasmtime::Error),
+    #[error("the component cannot be linked: {0:#}")]
+    Link(wasmtime::Error),
+    #[error(
+        "an interface of the component is not as the contract says: {0:#}; rebuild the plugin with the SDK of this host"
+    )]
+    Contract(wasmtime::Error),
+    #[error("the plugin cannot say who it is: {0}")]
+    Describe(super::Fault),
+    #[error(
+        "the plugin says that it is called {0:?}; a name has lower-case letters, digits and hyphens, and at most 64 of them"
+    )]
+    BadName(String),
+    #[error("the plugin says that its version is {0:?}; it must be a semantic version such as 1.4.2")]
+    BadVersion(String),
+}
+
+/// One version of one plugin.
+pub struct Plugin {
+    pub name: String,
+    pub version: Version,
+    pub description: String,
+    /// JSON Schema.
+    pub settings_schema: String,
+    /// sha256 of the file.
+    pub digest: String,
+    pub size_bytes: usize,
+    pub file: PathBuf,
+    /// The generation that it came with.
+    pub generation: u64,
+    pub shape: Shape,
+    pub stats: Stats,
+    pub health: Health,
+    pub(super) log: Arc<LogBudget>,
+    pub(super) bounds: Bounds,
+    pre: InstancePre<Guest>,
+    indices: Indices,
+}
+
+impl std::fmt::Debug for Plugin {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}@{}", self.name, self.version)
+    }
+}
+
+impl Plugin {
+    pub fn is(&self, kind: Kind) -> bool {
+        self.shape.kinds.contains(&kind)
+    }
+
+    /// Whether a configuration that asks for `name` means this plugin: the kind before its name may be left out.
+    pub fn answers_to(&self, name: &str, kind: Kind) -> bool {
+        self.is(kind)
+            && (self.name == name
+                || self.name.strip_prefix(kind.family()).is_some_and(|rest| rest.strip_prefix('-') == Some(name)))
+    }
+
+    /// Lines that the plugin wrote and the log did not take.
+    pub fn suppressed_log_lines(&self) -> u64 {
+        self.log.suppressed.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// Asks the plugin who it is.
+    async fn introduce(&mut self) -> Result<(), LoadError> {
+        let mut live = self.instantiate().await.map_err(LoadError::Describe)?;
+        live.store.data_mut().begin(0, 0);
+        let limit = self.load_timeout();
+        let describing = live.exports.lifecycle.plugway_plugin_lifecycle().call_describe(&mut live.store);
+        let Manifest { name, version, description, settings_schema } =
+            match tokio::time::timeout(limit, describing).await {
+                Ok(Ok(manifest)) => manifest,
+                Ok(Err(error)) => return Err(LoadError::Describe(super::Fault::from_call(&error))),
+                Err(_) => return Err(LoadError::Describe(super::Fault::TookTooLong(limit))),
+            };
+        let well_named = (1..=64).contains(&name.len())
+            && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+        if !well_named {
+            return Err(LoadError::BadName(name.chars().take(80).collect()));
+        }
+        let Ok(parsed) = Version::parse(&version) else {
+            return Err(LoadError::BadVersion(version.chars().take(80).collect()));
+        };
+        self.log = Arc::new(LogBudget::new(format!("{name}@{parsed}")));
+        (self.name, self.version) = (name, parsed);
+        (self.description, self.settings_schema) = (description, settings_schema);
+        Ok(())
+    }
+
+    /// Loading may take longer than a call: the first run of a guest builds its tables.
+    pub(super) fn load_timeout(&self) -> Duration {
+        self.bounds.call_timeout.max(Duration::from_secs(5))
+    }
+
+    /// A new instance, not yet configured.
+    pub(super) async fn instantiate(&self) -> Result<Live, super::Fault> {
+        let guest = Guest::new(self.bounds.memory_limit_bytes, self.log.clone());
+        let mut store = Store::new(self.pre.engine(), guest);
+        store.limiter(|guest| &mut guest.limits);
+        store.epoch_deadline_async_yield_and_update(1);
+        store.set_epoch_deadline(1);
+        store.set_hostcall_fuel(self.bounds.answer_bytes);
+        let limit = self.load_timeout();
+        let made = tokio::time::timeout(limit, self.pre.instantiate_async(&mut store)).await;
+        let instance = made
+            .map_err(|_| super::Fault::TookTooLong(limit))?
+            .map_err(|error| super::Fault::NoInstance(error.root_cause().to_string()))?;
+        let exports = self
+            .indices
+            .load(&mut store, &instance)
+            .map_err(|error| super::Fault::NoInstance(error.root_cause().to_string()))?;
+        Ok(Live { store, exports })
+    }
+}
+
+/// A running instance and its exports.
+pub(super) struct Live {
+    pub store: Store<Guest>,
+    pub exports: Exports,
+}
+
+macro_rules! exports {
+    ($($field:ident: $module:ident :: $world:ident, $indices:ident, $kind:ident);+ $(;)?) => {
+        /// What an instance exports, by kind.
+        pub(super) struct Exports {
+            pub lifecycle: lifecycle::Lifecycle,
+            $(pub $field: Option<$module::$world>),+
+        }
+
+        /// Where in a component its exports are; found once for all instances.
+        struct Indices {
+            lifecycle: lifecycle::LifecycleIndices,
+            $($field: Option<$module::$indices>),+
+        }
+
+        impl Indices {
+            /// Looks for the kinds that the component exports, each on its own: `bindgen!` wants all or nothing.
+            fn find(pre: &InstancePre<Guest>, shape: &Shape) -> wasmtime::Result<Self> {
+                Ok(Indices {
+                    lifecycle: lifecycle::LifecycleIndices::new(pre)?,
+                    $($field: match shape.kinds.contains(&Kind::$kind) {
+                        true => Some($module::$indices::new(pre)?),
+                        false => None,
+                    }),+
+                })
+            }
+
+            fn load(&self, store: &mut Store<Guest>, instance: &Instance) -> wasmtime::Result<Exports> {
+                Ok(Exports {
+                    lifecycle: self.lifecycle.load(&mut *store, instance)?,
+                    $($field: match &self.$field {
+                        Some(indices) => Some(indices.load(&mut *store, instance)?),
+                        None => None,
+                    }),+
+                })
+            }
+        }
+    };
+}
+
+exports! {
+    provider: provider::Provider, ProviderIndices, Provider;
+    upstream: upstream::Upstream, UpstreamIndices, FormatUpstream;
+    client: client::Client, ClientIndices, FormatClient;
+    headers: headers::Headers, HeadersIndices, Headers;
+    policy: policy::Policy, PolicyIndices, Policy;
+}

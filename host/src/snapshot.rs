@@ -1,0 +1,147 @@
+//! One immutable generation: the configuration and the plugins that serve it. A request takes one at its start and keeps
+//! it to its end, so that no reload can change anything under it.
+
+mod build;
+mod live;
+mod routes;
+
+pub use build::{HEADER_VARIABLE, Ingredients, Trouble};
+pub use live::Live;
+pub use routes::{ClientRoute, RouteError, Served, Speaker};
+
+use crate::config::{self, Config};
+use crate::operation::Operation;
+use crate::plugins::api::policy::Phases;
+use crate::plugins::api::provider::Capabilities;
+use crate::plugins::{Configured, Plugin};
+use http::Uri;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// One generation.
+pub struct Snapshot {
+    pub generation: u64,
+    pub config: Arc<Config>,
+    /// All that are loaded, also those that nothing uses; highest version first within one name.
+    pub plugins: Vec<Arc<Plugin>>,
+    pub policies: Vec<PolicyUse>,
+    /// What could not be set up; the rest serves.
+    pub troubles: Vec<Trouble>,
+    providers: BTreeMap<String, Arc<Target>>,
+    by_model: HashMap<String, Vec<Arc<Target>>>,
+    upstream_formats: HashMap<String, Arc<Configured>>,
+    routes: routes::Routes,
+    /// Everything configured, so that the next generation can go on with it.
+    configured: Vec<Arc<Configured>>,
+    _alive: Alive,
+}
+
+/// A provider as it stands in the configuration, and whether it can be used.
+pub struct Target {
+    pub config: Arc<config::Provider>,
+    /// Why it cannot be used, in words for the caller, where it cannot.
+    pub ready: Result<Ready, String>,
+}
+
+/// What a usable provider is made of.
+pub struct Ready {
+    pub plugin: Arc<Configured>,
+    pub capabilities: Capabilities,
+    /// None for a provider that answers by itself.
+    pub base_url: Option<Uri>,
+    pub key_less: bool,
+    pub headers: Option<Templates>,
+}
+
+/// Header templates that have been looked at, and the plugin that renders them.
+pub struct Templates {
+    pub plugin: Arc<Configured>,
+    pub templates: Vec<Template>,
+}
+
+pub struct Template {
+    pub name: http::HeaderName,
+    pub text: String,
+    /// What stands in it. A header whose variable has no value in a request is left out of it.
+    pub variables: Vec<String>,
+}
+
+impl Ready {
+    /// Whether the plugin serves an operation, streamed or not.
+    pub fn serves(&self, kind: config::RequestKind) -> bool {
+        let name = kind.to_string();
+        self.capabilities.operations.iter().any(|operation| *operation == name)
+    }
+}
+
+/// A policy and when it wants to be asked.
+pub struct PolicyUse {
+    pub name: String,
+    pub phases: Phases,
+    /// Why it cannot be asked, where it cannot: then nothing passes, since a policy that is not there must not mean that
+    /// everything may.
+    pub plugin: Result<Arc<Configured>, String>,
+}
+
+impl Snapshot {
+    pub fn provider(&self, name: &str) -> Option<&Arc<Target>> {
+        self.providers.get(name)
+    }
+
+    pub fn providers(&self) -> impl Iterator<Item = &Arc<Target>> {
+        self.providers.values()
+    }
+
+    /// The providers that list a bare model name, in the order of their names.
+    pub fn serving_model(&self, model: &str) -> &[Arc<Target>] {
+        self.by_model.get(model).map_or(&[], Vec::as_slice)
+    }
+
+    /// The upstream half of a dialect's format.
+    pub fn upstream_format(&self, dialect: &str) -> Option<&Arc<Configured>> {
+        self.upstream_formats.get(dialect)
+    }
+
+    pub fn route(&self, method: &http::Method, path: &str) -> Result<Served<'_>, RouteError> {
+        self.routes.find(method, path)
+    }
+
+    /// Whether some policy wants to see the chunks of streams; then they cannot pass untouched.
+    pub fn reviews_chunks(&self) -> bool {
+        self.policies.iter().any(|policy| policy.phases.contains(Phases::CHUNKS))
+    }
+
+    /// Whether anything in the configuration is served by this plugin.
+    pub fn uses(&self, plugin: &Arc<Plugin>) -> bool {
+        self.configured.iter().any(|configured| Arc::ptr_eq(&configured.plugin, plugin))
+    }
+
+    /// Generations that some request still holds, this one included.
+    pub fn alive() -> usize {
+        ALIVE.load(Ordering::Relaxed)
+    }
+}
+
+static ALIVE: AtomicUsize = AtomicUsize::new(0);
+
+/// Counts the generations that are alive.
+struct Alive;
+
+impl Alive {
+    fn new() -> Self {
+        ALIVE.fetch_add(1, Ordering::Relaxed);
+        Alive
+    }
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        ALIVE.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The operation of a route that a format names.
+fn operation(name: &str) -> Option<Operation> {
+    name.parse().ok()
+}

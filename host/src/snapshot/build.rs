@@ -1,0 +1,327 @@
+//! Makes a generation from a configuration and the plugins that are loaded. Nothing here can fail as a whole: what cannot
+//! be set up is a trouble, and whether troubles are acceptable is for the one who asked.
+
+use super::routes::{ClientRoute, Routes, Speaker};
+use super::{Alive, PolicyUse, Ready, Snapshot, Target, Template, Templates, operation};
+use crate::config::{self, Config, Isolation, PluginRequest};
+use crate::plugins::api::policy::Phases;
+use crate::plugins::api::provider::Preset;
+use crate::plugins::{CallError, Configured, Kind, Moment, Plugin, Watcher};
+use http::{Method, Uri};
+use serde_json::{Map, Value};
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::Arc;
+
+/// Calls made while building have no time and no chance in them: what they return depends on the settings alone.
+const BUILDING: Moment = Moment { now_ms: 0, seed: 0 };
+
+/// Variables that a header template may use; `request.header.<name>` besides.
+const TEMPLATE_VARIABLES: &[&str] = &["api_key", "model", "provider", "request_id"];
+pub const HEADER_VARIABLE: &str = "request.header.";
+
+/// What a generation is made from.
+pub struct Ingredients<'a> {
+    pub generation: u64,
+    pub config: Arc<Config>,
+    pub plugins: Vec<Arc<Plugin>>,
+    /// Configured plugins that stay the same are taken over, warm instances and all.
+    pub previous: Option<&'a Snapshot>,
+    pub watcher: Watcher,
+}
+
+/// Something that could not be set up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// Where in the configuration, or which plugin.
+    pub path: String,
+    pub message: String,
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: {}", self.path, self.message)
+    }
+}
+
+impl Snapshot {
+    pub async fn build(ingredients: Ingredients<'_>) -> Snapshot {
+        let Ingredients { generation, config, mut plugins, previous, watcher } = ingredients;
+        plugins.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| b.version.cmp(&a.version)));
+        let mut builder =
+            Builder { plugins: &plugins, previous, watcher, configured: Vec::new(), troubles: Vec::new() };
+
+        let (upstream_formats, mut routes) = builder.formats().await;
+        if let Some(previous) = previous {
+            routes.remember(&previous.routes);
+        }
+        let mut providers = BTreeMap::new();
+        for provider in config.providers.values() {
+            let ready = builder.provider(provider).await;
+            let path = format!("providers.{}", provider.name);
+            let ready = ready.map_err(|message| builder.trouble(path, message));
+            providers.insert(provider.name.clone(), Arc::new(Target { config: provider.clone(), ready }));
+        }
+        let policies = builder.policies(&config.policies).await;
+        let Builder { configured, troubles, .. } = builder;
+
+        let by_model = index_models(providers.values());
+        Snapshot {
+            generation,
+            config,
+            policies,
+            troubles,
+            providers,
+            by_model,
+            upstream_formats,
+            routes,
+            configured,
+            plugins,
+            _alive: Alive::new(),
+        }
+    }
+}
+
+/// Bare model names, from the providers' lists and from those of their keys.
+fn index_models<'a>(targets: impl Iterator<Item = &'a Arc<Target>>) -> HashMap<String, Vec<Arc<Target>>> {
+    let mut index: HashMap<String, Vec<Arc<Target>>> = HashMap::new();
+    for target in targets {
+        let of_keys = target.config.keys.iter().filter_map(|key| key.models.only.as_ref()).flatten();
+        for model in target.config.models.iter().chain(of_keys) {
+            let serving = index.entry(model.clone()).or_default();
+            if !serving.iter().any(|other| Arc::ptr_eq(other, target)) {
+                serving.push(target.clone());
+            }
+        }
+    }
+    index
+}
+
+struct Builder<'a> {
+    plugins: &'a [Arc<Plugin>],
+    previous: Option<&'a Snapshot>,
+    watcher: Watcher,
+    configured: Vec<Arc<Configured>>,
+    troubles: Vec<Trouble>,
+}
+
+impl Builder<'_> {
+    /// Notes a trouble and gives its message back.
+    fn trouble(&mut self, path: String, message: String) -> String {
+        self.troubles.push(Trouble { path, message: message.clone() });
+        message
+    }
+
+    /// The highest version that matches.
+    fn find(&self, request: &PluginRequest, kind: Kind) -> Result<Arc<Plugin>, String> {
+        let named: Vec<&Arc<Plugin>> =
+            self.plugins.iter().filter(|plugin| plugin.answers_to(&request.name, kind)).collect();
+        let matching = named.iter().filter(|plugin| request.versions.matches(&plugin.version));
+        if let Some(plugin) = matching.max_by(|a, b| a.version.cmp(&b.version)) {
+            return Ok(Arc::clone(plugin));
+        }
+        let (name, kind) = (&request.name, kind.family());
+        if named.is_empty() {
+            return Err(format!("there is no {kind} plugin `{name}` in the plugins folder"));
+        }
+        let versions: Vec<String> = named.iter().map(|plugin| plugin.version.to_string()).collect();
+        Err(format!(
+            "no version of the {kind} plugin `{name}` matches {}; there is {}",
+            request.versions,
+            versions.join(", ")
+        ))
+    }
+
+    /// A configured plugin: one that this or the previous generation has, else a new one.
+    async fn configure(
+        &mut self,
+        plugin: Arc<Plugin>,
+        settings: &Map<String, Value>,
+        isolation: Isolation,
+    ) -> Result<Arc<Configured>, String> {
+        let settings = Value::Object(settings.clone()).to_string();
+        let known = self.configured.iter().chain(self.previous.into_iter().flat_map(|previous| &previous.configured));
+        if let Some(same) = known.into_iter().find(|known| known.serves(&plugin, &settings, isolation)).cloned() {
+            if !self.configured.iter().any(|known| Arc::ptr_eq(known, &same)) {
+                self.configured.push(same.clone());
+            }
+            return Ok(same);
+        }
+        let name = format!("{plugin:?}");
+        let made = Configured::new(plugin, settings, isolation, self.watcher.clone()).await;
+        let made = Arc::new(made.map_err(|fault| format!("{name}: {fault}"))?);
+        self.configured.push(made.clone());
+        Ok(made)
+    }
+
+    /// The upstream halves by dialect, and the routes of the client halves.
+    async fn formats(&mut self) -> (HashMap<String, Arc<Configured>>, Routes) {
+        let (mut upstream, mut routes) = (HashMap::new(), Routes::canonical());
+        // Highest version first, and the first to claim a dialect or a route has it.
+        for plugin in self.plugins {
+            if !plugin.is(Kind::FormatUpstream) && !plugin.is(Kind::FormatClient) {
+                continue;
+            }
+            if let Err(message) = self.format(plugin, &mut upstream, &mut routes).await {
+                self.trouble(format!("{plugin:?}"), message);
+            }
+        }
+        (upstream, routes)
+    }
+
+    async fn format(
+        &mut self,
+        plugin: &Arc<Plugin>,
+        upstream: &mut HashMap<String, Arc<Configured>>,
+        routes: &mut Routes,
+    ) -> Result<(), String> {
+        let superseded = self.plugins.iter().any(|other| other.name == plugin.name && other.version > plugin.version);
+        if superseded {
+            return Ok(());
+        }
+        let format = self.configure(plugin.clone(), &Map::new(), Isolation::Shared).await?;
+        if plugin.is(Kind::FormatUpstream) {
+            let dialect = format.upstream_dialect(BUILDING).await.map_err(in_words)?;
+            upstream.entry(dialect).or_insert_with(|| format.clone());
+        }
+        if plugin.is(Kind::FormatClient) {
+            let dialect = format.client_dialect(BUILDING).await.map_err(in_words)?;
+            for route in format.routes(BUILDING).await.map_err(in_words)? {
+                let operation = operation(&route.operation).ok_or_else(|| {
+                    format!("the route {} has the unknown operation `{}`", route.path, route.operation)
+                })?;
+                let method = Method::from_bytes(route.method.as_bytes())
+                    .map_err(|_| format!("the route {} has no valid method", route.path))?;
+                routes.mount(ClientRoute {
+                    method,
+                    path: route.path,
+                    dialect: dialect.clone(),
+                    operation,
+                    model: route.model,
+                    streaming: route.streaming,
+                    format: Speaker::Format(format.clone()),
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn provider(&mut self, provider: &config::Provider) -> Result<Ready, String> {
+        let plugin = self.find(&provider.plugin, Kind::Provider)?;
+        let mut configured = self.configure(plugin.clone(), &provider.settings, provider.isolation).await?;
+        let mut capabilities = configured.capabilities(BUILDING).await.map_err(in_words)?;
+        let preset = find_preset(provider, &capabilities.presets)?.cloned();
+        if let Some(preset) = &preset {
+            let settings = lay_over(preset, &provider.settings)?;
+            configured = self.configure(plugin, &settings, provider.isolation).await?;
+            capabilities = configured.capabilities(BUILDING).await.map_err(in_words)?;
+        }
+        let needs_key = preset.as_ref().map_or(capabilities.needs_key, |preset| preset.needs_key);
+        let key_less = provider.key_less.unwrap_or(!needs_key);
+        if !key_less && provider.keys.is_empty() {
+            return Err(
+                "it has no keys; add one under `keys`, or say `custom_provider_config: {is_key_less: true}`".to_owned()
+            );
+        }
+        let base_url = base_url(provider, preset.as_ref(), capabilities.default_base_url.as_deref())?;
+        let headers = self.header_templates(provider).await?;
+        Ok(Ready { plugin: configured, capabilities, base_url, key_less, headers })
+    }
+
+    /// The plugin that renders the provider's header templates, once every template has been looked at.
+    async fn header_templates(&mut self, provider: &config::Provider) -> Result<Option<Templates>, String> {
+        let Some(headers) = &provider.headers else { return Ok(None) };
+        let plugin = self.find(&headers.plugin, Kind::Headers)?;
+        let plugin = self.configure(plugin, &Map::new(), Isolation::Shared).await?;
+        let mut templates = Vec::with_capacity(headers.templates.len());
+        for (name, template) in &headers.templates {
+            let variables = plugin
+                .variables(BUILDING, template)
+                .await
+                .map_err(|error| format!("headers.{name}: {}", in_words(error)))?;
+            if let Some(unknown) = variables.iter().find(|variable| !is_known_variable(variable)) {
+                let known = TEMPLATE_VARIABLES.join(", ");
+                return Err(format!(
+                    "headers.{name}: unknown variable `{unknown}`; known are {known} and {HEADER_VARIABLE}<name>"
+                ));
+            }
+            templates.push(Template { name: name.clone(), text: template.clone(), variables });
+        }
+        Ok(Some(Templates { plugin, templates }))
+    }
+
+    async fn policies(&mut self, policies: &[config::Policy]) -> Vec<PolicyUse> {
+        let mut uses = Vec::with_capacity(policies.len());
+        for (index, policy) in policies.iter().enumerate() {
+            let set_up = self.policy(policy).await;
+            let name = policy.plugin.name.clone();
+            uses.push(match set_up {
+                Ok((plugin, phases)) => PolicyUse { name, phases, plugin: Ok(plugin) },
+                Err(message) => {
+                    let message = self.trouble(format!("policies[{index}]"), message);
+                    PolicyUse { name, phases: Phases::REQUEST, plugin: Err(message) }
+                }
+            });
+        }
+        uses
+    }
+
+    async fn policy(&mut self, policy: &config::Policy) -> Result<(Arc<Configured>, Phases), String> {
+        let plugin = self.find(&policy.plugin, Kind::Policy)?;
+        let configured = self.configure(plugin, &policy.settings, policy.isolation).await?;
+        let phases = configured.phases(BUILDING).await.map_err(in_words)?;
+        Ok((configured, phases))
+    }
+}
+
+fn find_preset<'a>(provider: &config::Provider, presets: &'a [Preset]) -> Result<Option<&'a Preset>, String> {
+    let Some(name) = &provider.preset else { return Ok(None) };
+    if let Some(preset) = presets.iter().find(|preset| preset.name == *name) {
+        return Ok(Some(preset));
+    }
+    let known: Vec<&str> = presets.iter().map(|preset| preset.name.as_str()).collect();
+    match known.is_empty() {
+        true => Err(format!("preset: the plugin `{}` has no presets", provider.plugin.name)),
+        false => Err(format!("preset: there is no preset `{name}`; the plugin has {}", known.join(", "))),
+    }
+}
+
+/// The preset's settings with the configuration's own laid over them.
+fn lay_over(preset: &Preset, own: &Map<String, Value>) -> Result<Map<String, Value>, String> {
+    let mut settings: Map<String, Value> = match preset.settings.trim() {
+        "" => Map::new(),
+        text => {
+            serde_json::from_str(text).map_err(|error| format!("the preset's settings are no JSON object: {error}"))?
+        }
+    };
+    settings.extend(own.clone());
+    Ok(settings)
+}
+
+/// Where calls go: as configured, else as the preset says, else as the plugin says.
+fn base_url(
+    provider: &config::Provider,
+    preset: Option<&Preset>,
+    default: Option<&str>,
+) -> Result<Option<Uri>, String> {
+    if let Some(url) = &provider.network.base_url {
+        return Ok(Some(url.clone()));
+    }
+    let Some(text) = preset.map(|preset| preset.base_url.as_str()).or(default) else { return Ok(None) };
+    let url: Uri = text.parse().map_err(|_| format!("the plugin's own base URL `{text}` is none"))?;
+    match url.scheme_str() {
+        Some("http" | "https") if url.authority().is_some() => Ok(Some(url)),
+        _ => Err(format!("the plugin's own base URL `{text}` is neither http nor https")),
+    }
+}
+
+fn is_known_variable(name: &str) -> bool {
+    TEMPLATE_VARIABLES.contains(&name) || name.strip_prefix(HEADER_VARIABLE).is_some_and(|header| !header.is_empty())
+}
+
+fn in_words(error: CallError) -> String {
+    match error {
+        CallError::Problem(problem) => problem.message,
+        CallError::Fault { plugin, fault } => format!("{plugin}: {fault}"),
+    }
+}

@@ -1,0 +1,148 @@
+//! Counters and histograms in Prometheus' form. Labels take only values that the configuration or the code names, so
+//! that no caller can make them grow.
+
+use super::record::{Outcome, Record};
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text::encode};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+use std::fmt;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    provider: String,
+    operation: Word,
+    status: u16,
+    outcome: Word,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ProviderLabels {
+    provider: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TokenLabels {
+    provider: String,
+    kind: Word,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReloadLabels {
+    outcome: Word,
+}
+
+/// A label from the code itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Word(&'static str);
+
+impl EncodeLabelValue for Word {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
+        self.0.encode(encoder)
+    }
+}
+
+/// What became of a change on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReloadOutcome {
+    Swapped,
+    Refused,
+    RolledBack,
+}
+
+pub struct Metrics {
+    registry: Registry,
+    requests: Family<RequestLabels, Counter>,
+    in_flight: Gauge,
+    seconds: Family<ProviderLabels, Histogram>,
+    first_token_seconds: Family<ProviderLabels, Histogram>,
+    tokens: Family<TokenLabels, Counter>,
+    reloads: Family<ReloadLabels, Counter>,
+}
+
+/// From a millisecond to two minutes.
+fn histogram() -> Histogram {
+    Histogram::new([0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0])
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut metrics = Metrics {
+            registry: Registry::with_prefix("plugway"),
+            requests: Family::default(),
+            in_flight: Gauge::default(),
+            seconds: Family::new_with_constructor(histogram),
+            first_token_seconds: Family::new_with_constructor(histogram),
+            tokens: Family::default(),
+            reloads: Family::default(),
+        };
+        metrics.register();
+        metrics
+    }
+}
+
+impl Metrics {
+    fn register(&mut self) {
+        let registry = &mut self.registry;
+        registry.register("requests", "Requests that have ended", self.requests.clone());
+        registry.register("requests_in_flight", "Requests that have not ended", self.in_flight.clone());
+        let seconds = "From a request's arrival to its end";
+        registry.register_with_unit("request_duration", seconds, Unit::Seconds, self.seconds.clone());
+        let first = "From a streamed request's arrival to its first content";
+        registry.register_with_unit("first_token", first, Unit::Seconds, self.first_token_seconds.clone());
+        registry.register("tokens", "Tokens that upstreams reported", self.tokens.clone());
+        registry.register("reloads", "Changes of plugins and configuration", self.reloads.clone());
+    }
+
+    pub(super) fn request_begins(&self) {
+        self.in_flight.inc();
+    }
+
+    pub(super) fn request_ends(&self, record: &Record) {
+        self.in_flight.dec();
+        let labels = RequestLabels {
+            provider: record.provider.clone(),
+            operation: Word(record.operation),
+            status: record.status,
+            outcome: Word(record.outcome.name()),
+        };
+        self.requests.get_or_create(&labels).inc();
+        let provider = ProviderLabels { provider: labels.provider };
+        if record.outcome != Outcome::Open {
+            self.seconds.get_or_create(&provider).observe(record.elapsed().as_secs_f64());
+        }
+        if let Some(first) = record.first_token {
+            self.first_token_seconds.get_or_create(&provider).observe(first.as_secs_f64());
+        }
+        if let Some(usage) = record.usage {
+            let tokens = |kind| TokenLabels { provider: provider.provider.clone(), kind: Word(kind) };
+            self.tokens.get_or_create(&tokens("prompt")).inc_by(usage.prompt_tokens);
+            self.tokens.get_or_create(&tokens("completion")).inc_by(usage.completion_tokens);
+        }
+    }
+
+    pub fn reload(&self, outcome: ReloadOutcome) {
+        let word = match outcome {
+            ReloadOutcome::Swapped => "swapped",
+            ReloadOutcome::Refused => "refused",
+            ReloadOutcome::RolledBack => "rolled_back",
+        };
+        self.reloads.get_or_create(&ReloadLabels { outcome: Word(word) }).inc();
+    }
+
+    pub fn in_flight(&self) -> i64 {
+        self.in_flight.get()
+    }
+
+    /// Everything counted here and what `more` registers, in Prometheus' text form.
+    pub fn render(&self, more: &Registry) -> Result<String, fmt::Error> {
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        let end = text.rfind("# EOF").unwrap_or(text.len());
+        text.truncate(end);
+        encode(&mut text, more)?;
+        Ok(text)
+    }
+}

@@ -1,0 +1,440 @@
+//! A stream, chunk by chunk.
+//!
+//! Anthropic's blocks come one after the other and each has an end; canonical deltas say neither where a block ends nor
+//! that two calls will not grow in turns. So a chunk is taken apart into [`Piece`]s, and a piece that has to wait for a
+//! call to be whole does.
+
+use super::problem;
+use crate::broken_answer;
+use crate::finish::End;
+use crate::usage;
+use crate::wire::{Block, Delta, Message, StreamEvent, Usage};
+use plugway_sdk::chat::{Chunk, Delta as ChatDelta, DeltaChoice, Json, ReasoningDetail, Text, ToolCall};
+use plugway_sdk::{Event, Problem};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
+use std::borrow::Cow;
+
+/// What is remembered between two chunks.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Writing {
+    started: bool,
+    /// The index of the next block.
+    next: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    open: Option<Open>,
+    /// The calls so far, by the index and the id that the upstream gave them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    calls: Vec<(u64, String)>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    waiting: Vec<Piece<'static>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end: Option<Ending>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<Box<RawValue>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    container: Option<Box<RawValue>>,
+}
+
+/// The block that is being written.
+#[derive(Debug, Serialize, Deserialize)]
+struct Open {
+    index: u64,
+    what: What,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+enum What {
+    Text,
+    /// By the position of the reasoning in the upstream's answer.
+    Thinking(u64),
+    /// By its place in `calls`.
+    Tool(u64, Whole),
+    /// By its position in the upstream's answer.
+    Native(u64),
+}
+
+/// What a chunk says, piece by piece.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+enum Piece<'a> {
+    NewText,
+    Text(Cow<'a, str>),
+    Citation(Box<RawValue>),
+    Thinking(u64, Cow<'a, str>),
+    Signature(u64, Cow<'a, str>),
+    Redacted(Cow<'a, str>),
+    Call(u64, Box<RawValue>),
+    Arguments(u64, Cow<'a, str>),
+    Native(u64, Box<RawValue>),
+    NativeInput(u64, Cow<'a, str>),
+}
+
+/// Why the answer ended, until the usage has come too.
+#[derive(Debug, Serialize, Deserialize)]
+struct Ending {
+    finish_reason: Option<String>,
+    native_finish_reason: Option<String>,
+    stop_sequence: Option<String>,
+    stop_details: Option<Box<RawValue>>,
+}
+
+pub(crate) fn encode(writing: &mut Writing, chunk: &str, events: &mut Vec<Event>) -> Result<(), Problem> {
+    let chunk: Chunk<'_> = serde_json::from_str(chunk).map_err(|error| broken_answer(&error))?;
+    writing.start(&chunk, events);
+    if let Some(usage) = &chunk.usage {
+        writing.usage = raw(&usage::anthropic(usage));
+    }
+    if let Some(container) = &chunk.container {
+        writing.container = raw(container);
+    }
+    // Nobody who speaks this dialect can have asked for a second answer.
+    for choice in chunk.choices.into_iter().filter(|choice| choice.index == 0) {
+        writing.note_end(&choice);
+        writing.take_apart(choice.delta, events);
+    }
+    Ok(())
+}
+
+/// Everything that is still owed, and the terminal marker.
+pub(crate) fn finish(writing: &mut Writing, events: &mut Vec<Event>) {
+    writing.start(&Chunk::default(), events);
+    writing.close(events);
+    while !writing.waiting.is_empty() {
+        writing.go_on(events);
+        writing.close(events);
+    }
+    events.push(Event::named("message_delta", writing.message_delta().to_string()));
+    events.push(Event::named("message_stop", r#"{"type":"message_stop"}"#));
+}
+
+/// An error event, and no terminal marker.
+pub(crate) fn fail(problem: &Problem, events: &mut Vec<Event>) {
+    events.push(Event::named("error", problem::encode(None, problem, None)));
+}
+
+impl Writing {
+    fn start(&mut self, chunk: &Chunk<'_>, events: &mut Vec<Event>) {
+        if std::mem::replace(&mut self.started, true) {
+            return;
+        }
+        let usage = match &chunk.usage {
+            Some(usage) => usage::anthropic(usage),
+            // Not known yet: the true numbers come with `message_delta`.
+            None => Usage { input_tokens: Some(0), output_tokens: Some(0), ..Usage::default() },
+        };
+        let message = Message {
+            id: chunk.id.share(),
+            kind: "message".into(),
+            role: "assistant".into(),
+            model: chunk.model.share(),
+            usage,
+            ..Message::default()
+        };
+        emit(events, StreamEvent { message: Some(message), ..of("message_start") });
+    }
+
+    fn note_end(&mut self, choice: &DeltaChoice<'_>) {
+        if choice.finish_reason.is_none() {
+            return;
+        }
+        let owned = |text: &Option<Text<'_>>| text.as_deref().map(str::to_owned);
+        self.end = Some(Ending {
+            finish_reason: owned(&choice.finish_reason),
+            native_finish_reason: owned(&choice.native_finish_reason),
+            stop_sequence: owned(&choice.stop_sequence),
+            stop_details: choice.stop_details.as_ref().and_then(raw),
+        });
+    }
+
+    fn take_apart(&mut self, delta: ChatDelta<'_>, events: &mut Vec<Event>) {
+        self.reasoning(delta.reasoning_content, delta.reasoning_details, events);
+        // With the end comes how all the text lay, which has been written by then.
+        if delta.text_blocks.iter().any(|block| block.length.is_none()) {
+            self.take(Piece::NewText, events);
+        }
+        for text in [delta.content, delta.refusal].into_iter().flatten().filter(|text| !text.is_empty()) {
+            self.take(Piece::Text(text.into_cow()), events);
+        }
+        for citation in delta.citations.iter().filter_map(raw) {
+            self.take(Piece::Citation(citation), events);
+        }
+        for native in delta.native_blocks {
+            if let Some(block) = native.block.as_ref().and_then(raw) {
+                self.take(Piece::Native(native.index, block), events);
+            }
+            if let Some(input) = native.partial_json {
+                self.take(Piece::NativeInput(native.index, input.into_cow()), events);
+            }
+        }
+        for call in delta.tool_calls {
+            self.call(call, events);
+        }
+    }
+
+    /// The flat text and the details say the same; the flat text is for upstreams that have nothing else.
+    fn reasoning(&mut self, flat: Option<Text<'_>>, details: Vec<ReasoningDetail<'_>>, events: &mut Vec<Event>) {
+        let in_full = details.iter().any(|detail| detail.text.is_some());
+        if let Some(flat) = flat.filter(|flat| !flat.is_empty() && !in_full) {
+            let index = details.first().and_then(|detail| detail.index).unwrap_or(0);
+            self.take(Piece::Thinking(index, flat.into_cow()), events);
+        }
+        for detail in details {
+            let index = detail.index.unwrap_or(0);
+            if let Some(data) = detail.data {
+                self.take(Piece::Redacted(data.into_cow()), events);
+            }
+            if let Some(text) = detail.text {
+                self.take(Piece::Thinking(index, text.into_cow()), events);
+            }
+            if let Some(signature) = detail.signature {
+                self.take(Piece::Signature(index, signature.into_cow()), events);
+            }
+        }
+    }
+
+    fn call(&mut self, call: ToolCall<'_>, events: &mut Vec<Event>) {
+        let index = call.index.unwrap_or(0);
+        let id = call.id.as_deref().unwrap_or_default();
+        // Some servers repeat the id with every piece, others number all calls 0 and tell them apart by the id alone.
+        let known = self.calls.iter().rposition(|(known, its)| *known == index && (id.is_empty() || its == id));
+        let number = match known {
+            Some(number) => number as u64,
+            None => {
+                let number = self.calls.len() as u64;
+                self.calls.push((index, id.to_owned()));
+                let id = if id.is_empty() { format!("call_{number}").into() } else { Text::from(id) };
+                let block = Block {
+                    id: Some(id),
+                    name: Some(call.function.name),
+                    input: Some(Json::of(&Map::new())),
+                    ..Block::of("tool_use")
+                };
+                self.take(Piece::Call(number, always_raw(&block.with_extra(call.native.as_ref()))), events);
+                number
+            }
+        };
+        if !call.function.arguments.is_empty() {
+            self.take(Piece::Arguments(number, call.function.arguments.into_cow()), events);
+        }
+    }
+
+    /// Writes a piece, or puts it aside: nothing may come between the pieces of a call, and nothing may overtake.
+    fn take(&mut self, piece: Piece<'_>, events: &mut Vec<Event>) {
+        let (mine, unfinished) = match (&self.open, &piece) {
+            (Some(Open { what: What::Tool(open, whole), .. }), Piece::Arguments(number, _)) => {
+                (open == number, !whole.is_reached())
+            }
+            (Some(Open { what: What::Tool(_, whole), .. }), _) => (false, !whole.is_reached()),
+            (Some(_) | None, _) => (false, false),
+        };
+        if !mine && (unfinished || !self.waiting.is_empty()) {
+            self.waiting.push(piece.into_owned());
+            return;
+        }
+        self.write(piece, events);
+        if mine && unfinished && !self.waiting.is_empty() && self.is_whole() {
+            self.go_on(events);
+        }
+    }
+
+    fn is_whole(&self) -> bool {
+        matches!(&self.open, Some(Open { what: What::Tool(_, whole), .. }) if whole.is_reached())
+    }
+
+    /// Writes what waited, as far as it need not wait again.
+    fn go_on(&mut self, events: &mut Vec<Event>) {
+        for piece in std::mem::take(&mut self.waiting) {
+            self.take(piece, events);
+        }
+    }
+
+    fn write(&mut self, piece: Piece<'_>, events: &mut Vec<Event>) {
+        match piece {
+            Piece::NewText => self.close_if(|what| *what == What::Text, events),
+            Piece::Text(text) => {
+                self.open(What::Text, events, || Block::text(Text::default()));
+                self.grow(Delta { text: Some(cow(text)), ..delta("text_delta") }, events);
+            }
+            Piece::Citation(citation) => {
+                self.open(What::Text, events, || Block::text(Text::default()));
+                self.grow(Delta { citation: Some(Json::of(&citation)), ..delta("citations_delta") }, events);
+            }
+            Piece::Thinking(index, text) => {
+                self.open(What::Thinking(index), events, empty_thinking);
+                self.grow(Delta { thinking: Some(cow(text)), ..delta("thinking_delta") }, events);
+            }
+            Piece::Signature(index, signature) => {
+                self.open(What::Thinking(index), events, empty_thinking);
+                self.grow(Delta { signature: Some(cow(signature)), ..delta("signature_delta") }, events);
+            }
+            Piece::Redacted(data) => {
+                self.close(events);
+                let index = self.begin(&Block::redacted(cow(data)), events);
+                self.open = Some(Open { index, what: What::Native(u64::MAX) });
+            }
+            Piece::Call(number, block) => self.begin_raw(What::Tool(number, Whole::default()), &block, events),
+            Piece::Native(position, block) => self.begin_raw(What::Native(position), &block, events),
+            Piece::Arguments(number, arguments) => self.feed(number, &arguments, events),
+            Piece::NativeInput(position, input) => {
+                if matches!(&self.open, Some(Open { what: What::Native(open), .. }) if *open == position) {
+                    self.grow(Delta { partial_json: Some(cow(input)), ..delta("input_json_delta") }, events);
+                }
+            }
+        }
+    }
+
+    fn feed(&mut self, number: u64, arguments: &str, events: &mut Vec<Event>) {
+        // What comes for a call that has been closed belongs to no block any more; only a broken stream has that.
+        let Some(Open { what: What::Tool(open, whole), .. }) = &mut self.open else { return };
+        if *open == number {
+            whole.read(arguments);
+            self.grow(Delta { partial_json: Some(arguments.into()), ..delta("input_json_delta") }, events);
+        }
+    }
+
+    /// Makes sure that the open block is this one.
+    fn open<'b>(&mut self, what: What, events: &mut Vec<Event>, block: impl FnOnce() -> Block<'b>) {
+        if self.open.as_ref().is_some_and(|open| open.what == what) {
+            return;
+        }
+        self.close(events);
+        let index = self.begin(&block(), events);
+        self.open = Some(Open { index, what });
+    }
+
+    fn begin_raw(&mut self, what: What, block: &RawValue, events: &mut Vec<Event>) {
+        self.close(events);
+        let index = self.begin(&block, events);
+        self.open = Some(Open { index, what });
+    }
+
+    fn begin(&mut self, block: &impl Serialize, events: &mut Vec<Event>) -> u64 {
+        let index = self.next;
+        self.next += 1;
+        let start =
+            StreamEvent { index: Some(index), content_block: Some(Json::of(block)), ..of("content_block_start") };
+        emit(events, start);
+        index
+    }
+
+    fn grow(&self, delta: Delta<'_>, events: &mut Vec<Event>) {
+        let index = self.open.as_ref().map(|open| open.index);
+        emit(events, StreamEvent { index, delta: Some(delta), ..of("content_block_delta") });
+    }
+
+    fn close(&mut self, events: &mut Vec<Event>) {
+        if let Some(open) = self.open.take() {
+            emit(events, StreamEvent { index: Some(open.index), ..of("content_block_stop") });
+        }
+    }
+
+    fn close_if(&mut self, is: impl FnOnce(&What) -> bool, events: &mut Vec<Event>) {
+        if self.open.as_ref().is_some_and(|open| is(&open.what)) {
+            self.close(events);
+        }
+    }
+
+    fn message_delta(&self) -> Value {
+        let ending = self.end.as_ref();
+        let end = End {
+            finish_reason: ending.and_then(|end| end.finish_reason.as_deref()),
+            native_finish_reason: ending.and_then(|end| end.native_finish_reason.as_deref()),
+            stop_sequence: ending.and_then(|end| end.stop_sequence.as_deref()),
+            has_tool_calls: !self.calls.is_empty(),
+        };
+        let mut delta = json!({"stop_reason": &*end.stop_reason(), "stop_sequence": end.stop_sequence});
+        if let Some(details) = ending.and_then(|end| end.stop_details.as_ref()) {
+            delta["stop_details"] = json!(details);
+        }
+        if let Some(container) = &self.container {
+            delta["container"] = json!(container);
+        }
+        let usage = self.usage.as_ref().map_or(json!({"output_tokens": 0}), |usage| json!(usage));
+        json!({"type": "message_delta", "delta": delta, "usage": usage})
+    }
+}
+
+impl Piece<'_> {
+    fn into_owned(self) -> Piece<'static> {
+        let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        match self {
+            Piece::NewText => Piece::NewText,
+            Piece::Text(text) => Piece::Text(owned(text)),
+            Piece::Citation(citation) => Piece::Citation(citation),
+            Piece::Thinking(index, text) => Piece::Thinking(index, owned(text)),
+            Piece::Signature(index, signature) => Piece::Signature(index, owned(signature)),
+            Piece::Redacted(data) => Piece::Redacted(owned(data)),
+            Piece::Call(number, block) => Piece::Call(number, block),
+            Piece::Arguments(number, arguments) => Piece::Arguments(number, owned(arguments)),
+            Piece::Native(position, block) => Piece::Native(position, block),
+            Piece::NativeInput(position, input) => Piece::NativeInput(position, owned(input)),
+        }
+    }
+}
+
+/// Whether the arguments of a call, which come in any pieces, are one whole JSON value by now.
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Whole {
+    depth: u32,
+    begun: bool,
+    in_string: bool,
+    escaped: bool,
+}
+
+impl Whole {
+    fn read(&mut self, piece: &str) {
+        for byte in piece.bytes() {
+            if std::mem::take(&mut self.escaped) {
+                continue;
+            }
+            match byte {
+                b'\\' if self.in_string => self.escaped = true,
+                b'"' => self.in_string = !self.in_string,
+                _ if self.in_string => {}
+                b'{' | b'[' => {
+                    self.depth += 1;
+                    self.begun = true;
+                }
+                b'}' | b']' => self.depth = self.depth.saturating_sub(1),
+                _ => {}
+            }
+        }
+    }
+
+    fn is_reached(&self) -> bool {
+        self.begun && self.depth == 0 && !self.in_string
+    }
+}
+
+fn empty_thinking<'b>() -> Block<'b> {
+    Block::thinking(Text::default(), Text::default())
+}
+
+fn of(kind: &'static str) -> StreamEvent<'static> {
+    StreamEvent { kind: kind.into(), ..StreamEvent::default() }
+}
+
+fn delta(kind: &'static str) -> Delta<'static> {
+    Delta { kind: kind.into(), ..Delta::default() }
+}
+
+fn cow(text: Cow<'_, str>) -> Text<'_> {
+    match text {
+        Cow::Borrowed(text) => text.into(),
+        Cow::Owned(text) => text.into(),
+    }
+}
+
+fn emit(events: &mut Vec<Event>, event: StreamEvent<'_>) {
+    events.push(Event::named(&event.kind, serde_json::to_string(&event).expect("a view can be written")));
+}
+
+fn raw(value: &impl Serialize) -> Option<Box<RawValue>> {
+    serde_json::value::to_raw_value(value).ok()
+}
+
+fn always_raw(value: &impl Serialize) -> Box<RawValue> {
+    serde_json::value::to_raw_value(value).expect("a view can be written")
+}
