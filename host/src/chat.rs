@@ -5,7 +5,7 @@ mod chunk;
 mod members;
 mod whole;
 
-pub use chunk::{ChunkError, Usage, inspect_chunk, inspect_reply};
+pub use chunk::{ChunkError, ChunkFacts, Usage, glance, inspect_chunk, inspect_reply, is_only_usage};
 pub use members::Members;
 pub use whole::as_chunks;
 

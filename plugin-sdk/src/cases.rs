@@ -10,10 +10,10 @@
 //!     plan.out.json               what must come out
 //! ```
 //!
-//! Files are named after the functions of the WIT. `PLUGWAY_RECORD=1 cargo test` writes the `.out.json` files; read them
-//! before they are committed. JSON is compared as values, so its layout is free. Every function is called twice, on
-//! two instances, since one call must always give one answer; functions that carry a stream's state get their input in
-//! many batchings, and the result must be the same in all.
+//! Files are named after the functions of the WIT. `PLUGWAY_RECORD=1 cargo test` writes the `.out.json` files; read
+//! them before they are committed. JSON is compared as values, so its layout is free. Every function is called twice,
+//! on two instances, since one call must always give one answer; functions that carry a stream's state get their input
+//! in many batchings, and the result must be the same in all.
 //!
 //! | function | in | out |
 //! |---|---|---|
@@ -45,8 +45,11 @@ mod format_client;
 mod format_upstream;
 mod headers;
 mod json;
+mod layout;
 mod policy;
 mod provider;
+#[cfg(test)]
+mod tests;
 
 use crate::{ClientFormat, HeaderTemplates, Plugin, Policy, Provider, UpstreamFormat};
 use folder::Pair;
@@ -54,7 +57,7 @@ use serde_json::{Value, json};
 use std::path::Path;
 
 /// Makes a test of the folders under `cases/`, with the kinds that [`export!`](crate::export!) lists. It needs the
-/// feature `cases` among the `[dev-dependencies]`; see [the module](crate::cases) for the files.
+/// feature `cases` among the `[dev-dependencies]`; see [the module](mod@crate::cases) for the files.
 ///
 /// ```
 /// # use plugway_sdk::{HeaderTemplates, Header, NoSettings, Plugin, Problem, Variable};
@@ -123,9 +126,14 @@ pub fn policy<P: Policy>() -> Kind<P> {
 /// Runs every case below this crate's folder, and fails with all that is wrong.
 #[doc(hidden)]
 pub fn run<P: Plugin>(crate_folder: &str, kinds: &[Kind<P>]) {
+    let wrong = check(&Path::new(crate_folder).join("cases"), kinds);
+    assert!(wrong.is_empty(), "{} of the cases' files are wrong\n\n{}\n", wrong.len(), wrong.join("\n\n"));
+}
+
+fn check<P: Plugin>(cases: &Path, kinds: &[Kind<P>]) -> Vec<String> {
     let functions: Vec<&Function<P>> = kinds.iter().flatten().collect();
     let known: Vec<&str> = functions.iter().map(|function| function.name).chain(["configure"]).collect();
-    let (pairs, mut wrong) = folder::read(&Path::new(crate_folder).join("cases"), &known);
+    let (pairs, mut wrong) = folder::read(cases, &known);
     for pair in &pairs {
         let function = functions.iter().find(|function| function.name == pair.function);
         let settled = twice(|| answer(function.copied(), pair)).and_then(|answer| pair.settle(&answer));
@@ -133,7 +141,7 @@ pub fn run<P: Plugin>(crate_folder: &str, kinds: &[Kind<P>]) {
             wrong.push(format!("{}/{}: {message}", pair.case, pair.function));
         }
     }
-    assert!(wrong.is_empty(), "{} of the cases' files are wrong\n\n{}\n", wrong.len(), wrong.join("\n\n"));
+    wrong
 }
 
 /// On an instance of its own, made from the case's settings.

@@ -7,6 +7,7 @@ use crate::bindings::policy::exports::plugway::policy::policy as wit_policy;
 use crate::{ClientFormat, Context, Event, Plugin, Policy, Problem, Progress, UpstreamFormat};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 /// Makes a component of a type: `export!(MyType: provider, format_upstream, format_client, headers, policy)`, with the
 /// kinds that it implements. The plugin's name and version are those of its `Cargo.toml`.
@@ -235,8 +236,20 @@ pub fn manifest<P: Plugin>(name: &str, version: &str) -> Manifest {
 
 pub fn configure<P: Plugin>(settings: &str) -> Result<P, Problem> {
     crate::log::report_panics();
-    let settings = serde_json::from_str(settings).map_err(|error| Problem::invalid(error.to_string()))?;
-    P::new(settings)
+    P::new(read_settings(settings)?)
+}
+
+/// Mistakes are told with the path of the member, as operators know it; line and column would be those of a text that
+/// only the host has seen.
+fn read_settings<S: DeserializeOwned>(settings: &str) -> Result<S, Problem> {
+    let settings: Value = serde_json::from_str(settings).map_err(|error| Problem::invalid(error.to_string()))?;
+    serde_path_to_error::deserialize(settings).map_err(|error| {
+        let path = error.path().to_string();
+        match path.as_str() {
+            "." => Problem::invalid(error.into_inner().to_string()),
+            _ => Problem::invalid(format!("{path}: {}", error.into_inner())).at(path),
+        }
+    })
 }
 
 pub fn upstream_dialect<P: UpstreamFormat>(_: &P) -> String {

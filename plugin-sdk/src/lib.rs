@@ -41,7 +41,17 @@
 //! plugway_sdk::export!(Acme: provider);
 //! # fn main() {}
 //! ```
+//!
+//! # Building and testing
+//!
+//! `cargo build --target wasm32-wasip2` makes the component; the crate's `crate-type` is `["cdylib", "rlib"]`. Tests run
+//! natively, as calls are plain functions: with the feature `cases`, the macro `cases!` makes tests of folders with
+//! JSON files, and [`sse`] reads recorded streams.
 #![warn(missing_docs)]
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 pub mod bindings;
 #[cfg(feature = "cases")]

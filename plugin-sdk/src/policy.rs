@@ -39,7 +39,8 @@ use serde::de::DeserializeOwned;
 /// # fn main() {}
 /// ```
 pub trait Policy: Plugin {
-    /// What is remembered between two chunks of a stream; `()` where nothing is.
+    /// What is remembered between two chunks of a stream, as in
+    /// [`UpstreamFormat::State`](crate::UpstreamFormat::State); `()` where nothing is.
     type State: Default + Serialize + DeserializeOwned;
 
     /// Which phases to be called for.

@@ -27,9 +27,9 @@ pub trait Provider: Plugin {
 
 impl Capabilities {
     /// Serves these operations, with a key, reading nothing of the body, at no default address.
-    pub fn of<const N: usize>(operations: [&str; N]) -> Self {
+    pub fn of(operations: impl IntoIterator<Item: Into<String>>) -> Self {
         Capabilities {
-            operations: operations.map(str::to_owned).into(),
+            operations: operations.into_iter().map(Into::into).collect(),
             body_members: Vec::new(),
             presets: Vec::new(),
             default_base_url: None,
@@ -53,8 +53,15 @@ impl Capabilities {
 
     /// `plan` must see these top-level members of the body.
     #[must_use]
-    pub fn reads<const N: usize>(mut self, members: [&str; N]) -> Self {
-        self.body_members = members.map(str::to_owned).into();
+    pub fn reads(mut self, members: impl IntoIterator<Item: Into<String>>) -> Self {
+        self.body_members = members.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Compatible services that a configuration may name.
+    #[must_use]
+    pub fn presets(mut self, presets: Vec<Preset>) -> Self {
+        self.presets = presets;
         self
     }
 }
@@ -88,6 +95,14 @@ impl Outgoing {
     /// A `GET` of this path, with no body.
     pub fn get(path: impl Into<String>) -> Self {
         Outgoing { method: "GET".to_owned(), body: Body::Empty, framing: Framing::None, ..Outgoing::post(path) }
+    }
+
+    /// Sends this text and nothing of the caller's body; for [`Step::Fetch`] and [`Step::Acquire`] above all, which
+    /// cannot carry the caller's.
+    #[must_use]
+    pub fn body(mut self, text: impl Into<String>) -> Self {
+        self.body = Body::Replaced(text.into());
+        self
     }
 
     /// The dialect that the upstream speaks.

@@ -18,7 +18,8 @@ use crate::Event;
 /// ```
 /// use plugway_sdk::{Event, sse};
 ///
-/// assert_eq!(sse::read("data: 1\r\n\r\ndata:2\r\rid: 7\n\nevent: empty\n\ndata: 3"), ["1", "2", "3"].map(Event::data));
+/// let recorded = "data: 1\r\n\r\ndata:2\r\rid: 7\n\nevent: empty\n\ndata: 3";
+/// assert_eq!(sse::read(recorded), ["1", "2", "3"].map(Event::data));
 /// ```
 pub fn read(text: &str) -> Vec<Event> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n").replace('\r', "\n");

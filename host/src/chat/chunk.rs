@@ -1,8 +1,11 @@
 //! What a canonical stream chunk, or a whole answer, means for the call that it belongs to.
 
+use memchr::memmem::Finder;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 /// Tokens of one call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
@@ -53,6 +56,32 @@ pub fn inspect_chunk(text: &str) -> Option<ChunkFacts> {
         usage: chunk.usage,
         error,
     })
+}
+
+/// Made once: making one costs more than a search.
+static ERROR: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"error\":"));
+static USAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"usage\":"));
+
+/// The same for a chunk after the first content, when only usage and errors matter any more: most chunks have neither, and
+/// need only be JSON. Whether there is content in it is not looked at.
+pub fn glance(text: &str) -> Option<ChunkFacts> {
+    let bytes = text.as_bytes();
+    // An error's name cannot hide: inside a string its quotes would be escaped.
+    if has_usage(bytes) || ERROR.find(bytes).is_some() {
+        return inspect_chunk(text);
+    }
+    serde_json::from_str::<IgnoredAny>(text).ok()?;
+    bytes.first().is_some_and(|byte| *byte == b'{').then(ChunkFacts::default)
+}
+
+/// Whether a usage stands in it that is not null, as it is in each chunk but the last with some upstreams.
+fn has_usage(bytes: &[u8]) -> bool {
+    USAGE.find_iter(bytes).any(|at| !bytes[at + USAGE.needle().len()..].trim_ascii_start().starts_with(b"null"))
+}
+
+/// Whether it is the chunk with nothing but the usage.
+pub fn is_only_usage(text: &str) -> bool {
+    has_usage(text.as_bytes()) && inspect_chunk(text).is_some_and(|facts| facts.only_usage)
 }
 
 /// The usage that a whole answer reports.
@@ -168,6 +197,18 @@ mod tests {
         assert_eq!(error.map(|error| error.message), Some("Overloaded".to_owned()));
         let error = facts(r#"{"error":"boom"}"#).error;
         assert_eq!(error.map(|error| error.message), Some("boom".to_owned()));
+    }
+
+    #[test]
+    fn a_glance_sees_what_matters_after_the_first_content() {
+        let plain = r#"{"choices":[{"delta":{"content":"\"usage\": \"error\":"}}],"usage":null}"#;
+        assert_eq!(glance(plain), Some(ChunkFacts::default()));
+        let usage = r#"{"choices":[],"usage": {"prompt_tokens":1,"completion_tokens":2}}"#;
+        assert_eq!(glance(usage), inspect_chunk(usage));
+        let error = r#"{"error":{"message":"no"}}"#;
+        assert_eq!(glance(error), inspect_chunk(error));
+        assert_eq!(glance("{\"choices\":"), None);
+        assert_eq!(glance("7"), None);
     }
 
     #[test]

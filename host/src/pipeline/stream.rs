@@ -4,10 +4,10 @@
 use super::call::Call;
 use super::problem;
 use super::send::UpstreamBody;
-use crate::chat::{self, Usage};
+use crate::chat::{self, ChunkFacts, Usage};
 use crate::config::Limits;
 use crate::error::{Failure, FailureKind};
-use crate::framing::{Decoder, Frame, Framing};
+use crate::framing::{Decoder, Frame, Framing, FramingError};
 use crate::plugins::api::Event;
 use crate::plugins::api::upstream::Progress;
 use crate::plugins::{Configured, Moment};
@@ -18,6 +18,8 @@ use std::sync::Arc;
 
 /// The largest state that a plugin may keep for one stream.
 const MAX_STATE_BYTES: usize = 256 * 1024;
+/// Frames that are taken together. More would make the first of them wait.
+const MAX_BATCH: usize = 64;
 
 /// What one read brought.
 #[derive(Default)]
@@ -41,6 +43,23 @@ pub struct AnswerStream {
     /// Batches that were read to find the first content.
     held: VecDeque<Batch>,
     source: Source,
+    look: Look,
+}
+
+/// How closely chunks are looked at: content matters until the first of it.
+#[derive(Clone, Copy)]
+enum Look {
+    Inspect,
+    Glance,
+}
+
+impl Look {
+    fn at(self, chunk: &str) -> Option<ChunkFacts> {
+        match self {
+            Look::Inspect => chat::inspect_chunk(chunk),
+            Look::Glance => chat::glance(chunk),
+        }
+    }
 }
 
 enum Source {
@@ -83,7 +102,13 @@ impl AnswerStream {
             }
             batch.chunks.push(chunk);
         }
-        AnswerStream { headers: HeaderMap::new(), passes: false, held: VecDeque::from([batch]), source: Source::Spent }
+        AnswerStream {
+            headers: HeaderMap::new(),
+            passes: false,
+            held: VecDeque::from([batch]),
+            source: Source::Spent,
+            look: Look::Glance,
+        }
     }
 
     pub fn upstream(
@@ -95,14 +120,14 @@ impl AnswerStream {
     ) -> Self {
         let decoder = Decoder::new(framing, limits.event_bytes);
         let source = Source::Upstream { body, decoder, interpreter };
-        AnswerStream { headers: HeaderMap::new(), passes, held: VecDeque::new(), source }
+        AnswerStream { headers: HeaderMap::new(), passes, held: VecDeque::new(), source, look: Look::Inspect }
     }
 
     /// Reads up to the first content. A failure here is one of the call, as if the stream had never begun.
     pub async fn commit(&mut self, limit_bytes: usize) -> Result<(), Failure> {
         let mut held_bytes = 0;
         loop {
-            let batch = self.source.read(self.passes).await;
+            let batch = self.source.read(self.passes, self.look).await;
             if let (false, Some(Err(failure))) = (batch.content, &batch.end) {
                 return Err(failure.clone());
             }
@@ -111,6 +136,7 @@ impl AnswerStream {
             let done = batch.content || batch.end.is_some();
             self.held.push_back(batch);
             if done {
+                self.look = Look::Glance;
                 return Ok(());
             }
             if held_bytes > limit_bytes {
@@ -122,25 +148,31 @@ impl AnswerStream {
     pub async fn next(&mut self) -> Batch {
         match self.held.pop_front() {
             Some(batch) => batch,
-            None => self.source.read(self.passes).await,
+            None => self.source.read(self.passes, self.look).await,
         }
     }
 }
 
 impl Source {
     /// The next batch with anything in it.
-    async fn read(&mut self, passes: bool) -> Batch {
+    async fn read(&mut self, passes: bool, look: Look) -> Batch {
         let Source::Upstream { body, decoder, interpreter } = self else {
             return Batch { end: Some(Ok(())), ..Batch::default() };
         };
         loop {
             let mut frames = Vec::new();
-            let (cut, ended) = match body.next().await {
-                Ok(Some(bytes)) => (decoder.push(bytes, &mut frames).err(), false),
-                Ok(None) => (decoder.finish(&mut frames).err(), true),
-                Err(failure) => return Batch { end: Some(Err(failure)), ..Batch::default() },
+            let (cut, ended) = match take(body, decoder, &mut frames).await {
+                Ok(Taken::Some(cut)) => (cut, false),
+                Ok(Taken::Last(cut)) => (cut, true),
+                Err(failure) if frames.is_empty() => return Batch::ending(failure),
+                Err(failure) => {
+                    // What came before it is good.
+                    let mut batch = interpreter.interpret(frames, false, passes, look).await;
+                    batch.end.get_or_insert(Err(failure));
+                    return batch;
+                }
             };
-            let mut batch = interpreter.interpret(frames, ended, passes).await;
+            let mut batch = interpreter.interpret(frames, ended, passes, look).await;
             if batch.end.is_none()
                 && let Some(error) = cut
             {
@@ -155,14 +187,40 @@ impl Source {
     }
 }
 
+/// What a look at the body brought, and why it cannot be cut further, where it cannot.
+enum Taken {
+    Some(Option<FramingError>),
+    Last(Option<FramingError>),
+}
+
+/// All frames that are here, at least some bytes' worth.
+async fn take(body: &mut UpstreamBody, decoder: &mut Decoder, frames: &mut Vec<Frame>) -> Result<Taken, Failure> {
+    let Some(bytes) = body.next().await? else { return Ok(Taken::Last(decoder.finish(frames).err())) };
+    let mut cut = decoder.push(bytes, frames).err();
+    while cut.is_none() && frames.len() < MAX_BATCH {
+        match body.more().await? {
+            None => return Ok(Taken::Last(decoder.finish(frames).err())),
+            Some(bytes) if bytes.is_empty() => break,
+            Some(bytes) => cut = decoder.push(bytes, frames).err(),
+        }
+    }
+    Ok(Taken::Some(cut))
+}
+
+impl Batch {
+    fn ending(failure: Failure) -> Self {
+        Batch { end: Some(Err(failure)), ..Batch::default() }
+    }
+}
+
 impl Interpreter {
     /// What the frames say. Where they pass as they came, their bytes go along; what comes after the end does not.
-    async fn interpret(&mut self, frames: Vec<Frame>, ended: bool, passes: bool) -> Batch {
+    async fn interpret(&mut self, frames: Vec<Frame>, ended: bool, passes: bool, look: Look) -> Batch {
         let mut batch = match self {
-            Interpreter::Canonical => interpret_canonical(frames, passes),
+            Interpreter::Canonical => interpret_canonical(frames, passes, look),
             Interpreter::Format { format, moment, operation, state } => {
                 let raw = if passes { frames.iter().map(|frame| frame.raw.clone()).collect() } else { Vec::new() };
-                let mut batch = interpret_format(format, *moment, operation, state, frames, ended).await;
+                let mut batch = interpret_format(format, *moment, operation, state, frames, ended, look).await;
                 if passes {
                     batch.raw = raw;
                     batch.chunks.clear();
@@ -177,7 +235,7 @@ impl Interpreter {
     }
 }
 
-fn interpret_canonical(frames: Vec<Frame>, passes: bool) -> Batch {
+fn interpret_canonical(frames: Vec<Frame>, passes: bool, look: Look) -> Batch {
     let mut batch = Batch::default();
     for frame in frames {
         if frame.is_comment() {
@@ -189,7 +247,7 @@ fn interpret_canonical(frames: Vec<Frame>, passes: bool) -> Batch {
             batch.end = Some(Ok(()));
             break;
         }
-        let Some(facts) = chat::inspect_chunk(&frame.data) else {
+        let Some(facts) = look.at(&frame.data) else {
             batch.end = Some(Err(malformed()));
             break;
         };
@@ -214,6 +272,7 @@ async fn interpret_format(
     state: &mut String,
     frames: Vec<Frame>,
     ended: bool,
+    look: Look,
 ) -> Batch {
     let events: Vec<Event> = frames
         .into_iter()
@@ -225,19 +284,18 @@ async fn interpret_format(
     }
     let decoded = match format.decode_events(moment, operation, state, &events, ended).await {
         Ok(decoded) => decoded,
-        Err(error) => return Batch { end: Some(Err(problem::from_call(error))), ..Batch::default() },
+        Err(error) => return Batch::ending(problem::from_call(error)),
     };
     if decoded.state.len() > MAX_STATE_BYTES {
-        let failure = problem::from_call(format.broke_contract("its state has grown too large"));
-        return Batch { end: Some(Err(failure)), ..Batch::default() };
+        return Batch::ending(problem::from_call(format.broke_contract("its state has grown too large")));
     }
     *state = decoded.state;
     let mut batch = Batch { chunks: decoded.chunks, ..Batch::default() };
     for chunk in &batch.chunks {
-        let Some(facts) = chat::inspect_chunk(chunk) else {
+        let Some(facts) = look.at(chunk) else {
             let failure =
                 problem::from_call(format.broke_contract("it decoded an event to something that is no chunk"));
-            return Batch { end: Some(Err(failure)), ..Batch::default() };
+            return Batch::ending(failure);
         };
         batch.content |= facts.content;
         batch.usage = facts.usage.or(batch.usage);

@@ -2,6 +2,7 @@
 
 use super::diff;
 use serde_json::Value;
+use std::iter;
 use std::ops::Range;
 
 /// How many ways by chance, beside all at once, one by one, and the end on its own.
@@ -29,12 +30,12 @@ pub(super) fn in_every_way(
 }
 
 fn ways(count: usize) -> Vec<Vec<Range<usize>>> {
-    let all_at_once = vec![0..count];
-    let one_by_one = (0..count).map(|at| at..at + 1);
-    let then_the_end = one_by_one.clone().chain([count..count]).collect();
+    let one_by_one = || (0..count).map(|at| at..at + 1);
+    let all_at_once = iter::once(0..count).collect();
+    let then_the_end = one_by_one().chain(iter::once(count..count)).collect();
     let mut ways = vec![all_at_once, then_the_end];
     if count > 0 {
-        ways.push(one_by_one.collect());
+        ways.push(one_by_one().collect());
         ways.extend((1..=BY_CHANCE).map(|seed| by_chance(count, seed)));
     }
     ways

@@ -1,6 +1,6 @@
 //! The files: what is in `cases/`, and what is written there.
 
-use super::diff;
+use super::{diff, layout};
 use crate::sse;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -95,14 +95,14 @@ impl Pair {
         };
         match expected {
             Some(expected) if expected == *answer => Ok(()),
-            _ if recording() => {
-                let text = format!("{answer:#}\n");
-                fs::write(&self.output, text).map_err(|error| format!("its output cannot be written: {error}"))
-            }
+            _ if recording() => fs::write(&self.output, layout::text(answer))
+                .map_err(|error| format!("its output cannot be written: {error}")),
             Some(expected) => Err(diff::of(&expected, answer)),
-            None => {
-                Err(format!("there is no {}{OUTPUT}; with PLUGWAY_RECORD=1 it would be\n{answer:#}", self.function))
-            }
+            None => Err(format!(
+                "there is no {}{OUTPUT}; with PLUGWAY_RECORD=1 it would be\n{}",
+                self.function,
+                layout::text(answer)
+            )),
         }
     }
 }

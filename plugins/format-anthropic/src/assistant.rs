@@ -5,6 +5,7 @@
 //! carries it as `index`, and the rest (text, then tool calls) fills the places that are left.
 
 use crate::parts;
+use crate::path::Path;
 use crate::wire::Block;
 use plugway_sdk::Problem;
 use plugway_sdk::chat::{
@@ -25,7 +26,7 @@ pub(crate) enum Purpose {
 pub(crate) fn to_blocks<'a>(
     message: Message<'a>,
     purpose: Purpose,
-    path: &str,
+    path: &Path<'_>,
     dropped: &mut Vec<String>,
 ) -> Result<Vec<Block<'a>>, Problem> {
     let Message {
@@ -49,7 +50,7 @@ pub(crate) fn to_blocks<'a>(
     let texts = texts(content, refusal, path, dropped)?;
     place_texts(texts, &text_blocks, citations, &mut layout);
     for (position, call) in tool_calls.into_iter().enumerate() {
-        layout.place(None, tool_use(call, &format!("{path}.tool_calls[{position}]"))?);
+        layout.place(None, tool_use(call, &path.item("tool_calls", position))?);
     }
     Ok(layout.in_order())
 }
@@ -87,7 +88,7 @@ fn reasoning<'a>(
     flat: Option<Text<'a>>,
     details: Vec<ReasoningDetail<'a>>,
     purpose: Purpose,
-    path: &str,
+    path: &Path<'_>,
     dropped: &mut Vec<String>,
     layout: &mut Layout<'a>,
 ) {
@@ -121,7 +122,7 @@ fn reasoning<'a>(
 fn texts<'a>(
     content: Option<Content<'a>>,
     refusal: Option<Text<'a>>,
-    path: &str,
+    path: &Path<'_>,
     dropped: &mut Vec<String>,
 ) -> Result<Vec<Block<'a>>, Problem> {
     let mut texts = Vec::new();
@@ -129,7 +130,7 @@ fn texts<'a>(
         Some(TextOr::Text(text)) if !text.is_empty() => texts.push(Block::text(text)),
         Some(TextOr::Full(content)) => {
             for (position, part) in content.into_iter().enumerate() {
-                texts.extend(parts::to_block(part, &format!("{path}.content[{position}]"), dropped)?);
+                texts.extend(parts::to_block(part, &path.item("content", position), dropped)?);
             }
         }
         Some(TextOr::Text(_)) | None => {}
@@ -184,7 +185,7 @@ fn cut<'a>(whole: &Text<'a>, text_blocks: &[TextBlock<'a>]) -> Option<Vec<Block<
     (rest.is_empty() && !pieces.is_empty()).then_some(pieces)
 }
 
-fn tool_use<'a>(call: ToolCall<'a>, path: &str) -> Result<Block<'a>, Problem> {
+fn tool_use<'a>(call: ToolCall<'a>, path: &Path<'_>) -> Result<Block<'a>, Problem> {
     if call.kind.as_ref().is_some_and(|kind| kind != "function") {
         let at = format!("{path}.type");
         return Err(Problem::invalid(format!("{at}: this model's API knows calls of functions only")).at(at));
@@ -200,7 +201,7 @@ fn tool_use<'a>(call: ToolCall<'a>, path: &str) -> Result<Block<'a>, Problem> {
 }
 
 /// The arguments of a call, which the canonical form has as a string, as the object that they are.
-fn input<'a>(arguments: Text<'a>, path: &str) -> Result<Json<'a>, Problem> {
+fn input<'a>(arguments: Text<'a>, path: &Path<'_>) -> Result<Json<'a>, Problem> {
     if matches!(arguments.trim(), "" | "null") {
         return Ok(Json::of(&serde_json::Map::new()));
     }

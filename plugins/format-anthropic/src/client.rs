@@ -1,6 +1,7 @@
 //! What a caller speaks: Anthropic's requests in, answers, streams and errors as Anthropic's clients expect them out.
 
 mod messages;
+mod pieces;
 mod problem;
 mod reply;
 mod request;

@@ -16,6 +16,7 @@ mod base64;
 mod client;
 mod finish;
 mod parts;
+mod path;
 #[cfg(test)]
 mod tests;
 mod upstream;

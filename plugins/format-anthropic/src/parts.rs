@@ -1,6 +1,7 @@
 //! Parts of a user's message or a tool's result, and the blocks that say the same.
 
 use crate::base64;
+use crate::path::Path;
 use crate::wire::{Block, Source};
 use plugway_sdk::Problem;
 use plugway_sdk::chat::{ContentPart, File, ImageUrl, Json, Text, TextOr};
@@ -8,7 +9,7 @@ use plugway_sdk::chat::{ContentPart, File, ImageUrl, Json, Text, TextOr};
 /// A canonical part as a block; None where it says nothing (Anthropic refuses empty texts). `path` is where it stands.
 pub(crate) fn to_block<'a>(
     part: ContentPart<'a>,
-    path: &str,
+    path: &Path<'_>,
     dropped: &mut Vec<String>,
 ) -> Result<Option<Block<'a>>, Problem> {
     let marks = (part.cache_control.clone(), part.native.clone());
@@ -34,11 +35,11 @@ pub(crate) fn to_block<'a>(
     }))
 }
 
-fn cannot_say(what: &str, path: &str) -> Problem {
-    Problem::invalid(format!("{path}: this model's API cannot take {what}")).at(path)
+fn cannot_say(what: &str, path: &Path<'_>) -> Problem {
+    Problem::invalid(format!("{path}: this model's API cannot take {what}")).at(path.to_string())
 }
 
-fn image<'a>(image: ImageUrl<'a>, path: &str, dropped: &mut Vec<String>) -> Result<Block<'a>, Problem> {
+fn image<'a>(image: ImageUrl<'a>, path: &Path<'_>, dropped: &mut Vec<String>) -> Result<Block<'a>, Problem> {
     if image.detail.is_some_and(|detail| detail != "auto") {
         dropped.push(format!("{path}.image_url.detail"));
     }
@@ -54,7 +55,7 @@ fn image<'a>(image: ImageUrl<'a>, path: &str, dropped: &mut Vec<String>) -> Resu
     Ok(Block { source: Some(TextOr::Full(source)), ..Block::of("image") })
 }
 
-fn document<'a>(file: File<'a>, path: &str) -> Result<Block<'a>, Problem> {
+fn document<'a>(file: File<'a>, path: &Path<'_>) -> Result<Block<'a>, Problem> {
     let source = if let Some(data) = file.file_data {
         match DataUrl::parse(data) {
             Some(DataUrl { media_type, data }) if media_type.starts_with("text/plain") => text_source(&data, path)?,
@@ -75,7 +76,7 @@ fn document<'a>(file: File<'a>, path: &str) -> Result<Block<'a>, Problem> {
     Ok(Block { source: Some(TextOr::Full(source)), title: file.filename, ..Block::of("document") })
 }
 
-fn native<'a>(block: Option<&Json<'a>>, path: &str) -> Result<Block<'a>, Problem> {
+fn native<'a>(block: Option<&Json<'a>>, path: &Path<'_>) -> Result<Block<'a>, Problem> {
     let at = || format!("{path}.block");
     let block = block.map(Block::read).filter(|block| !block.kind.is_empty());
     block.ok_or_else(|| Problem::invalid(format!("{}: must be a content block", at())).at(at()))
@@ -89,7 +90,7 @@ fn url_source(url: Text<'_>) -> Source<'_> {
     Source { kind: "url".into(), url: Some(url), ..Source::default() }
 }
 
-fn text_source<'a>(data: &str, path: &str) -> Result<Source<'a>, Problem> {
+fn text_source<'a>(data: &str, path: &Path<'_>) -> Result<Source<'a>, Problem> {
     let at = || format!("{path}.file.file_data");
     let text = base64::decode(data).and_then(|bytes| String::from_utf8(bytes).ok());
     let text = text.ok_or_else(|| Problem::invalid(format!("{}: is not Base64 of UTF-8 text", at())).at(at()))?;

@@ -1,6 +1,5 @@
 //! What the format does, as tests: hand-made cases, recordings of real traffic, and properties.
 
-mod cases;
 mod message;
 mod properties;
 mod recordings;
@@ -9,6 +8,8 @@ use crate::AnthropicMessages;
 use plugway_sdk::export::{decode_events, encode_events};
 use plugway_sdk::{ClientFormat, Event, Plugin, Problem, Progress, UpstreamFormat};
 use serde_json::{Value, json};
+
+plugway_sdk::cases!(AnthropicMessages: format_upstream, format_client);
 
 const CHAT: &str = "chat_completion";
 

@@ -33,9 +33,9 @@ impl Provider for Anthropic {
     fn plan(&self, call: &Call) -> Result<Step, Problem> {
         let outgoing = match call.operation.as_str() {
             "chat_completion" => Outgoing::post("/v1/messages").set("model", call.model.as_str()),
-            "count_tokens" => Outgoing::post("/v1/messages/count_tokens")
-                .set("model", call.model.as_str())
-                .framing(Framing::None),
+            "count_tokens" => {
+                Outgoing::post("/v1/messages/count_tokens").set("model", call.model.as_str()).framing(Framing::None)
+            }
             "list_models" => Outgoing::get("/v1/models"),
             other => {
                 let message = format!("Anthropic's API has no operation `{other}`");

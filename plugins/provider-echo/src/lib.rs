@@ -35,7 +35,7 @@ impl Provider for Echo {
     }
 
     fn plan(&self, call: &Call) -> Result<Step, Problem> {
-        let Members { messages } = serde_json::from_str(&call.members)?;
+        let Members { messages } = read(&call.members)?;
         let Some(said) = last_said(&messages) else {
             return Err(Problem::invalid("there is no message to echo").at("messages"));
         };
@@ -45,6 +45,11 @@ impl Provider for Echo {
             false => LocalReply::Whole(answer.whole()),
         }))
     }
+}
+
+fn read(members: &str) -> Result<Members, Problem> {
+    serde_json::from_str(members)
+        .map_err(|error| Problem::invalid("the messages cannot be read").at("messages").detail(error.to_string()))
 }
 
 plugway_sdk::export!(Echo: provider);

@@ -32,12 +32,10 @@ impl Plugin for OpenAi {
 
 impl Provider for OpenAi {
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            operations: operation::names(),
-            body_members: self.settings.stream_usage.reads(),
-            presets: presets::all(),
-            ..Capabilities::of([]).base_url("https://api.openai.com")
-        }
+        Capabilities::of(operation::names())
+            .base_url("https://api.openai.com")
+            .reads(self.settings.stream_usage.reads())
+            .presets(presets::all())
     }
 
     fn plan(&self, call: &Call) -> Result<Step, Problem> {

@@ -92,7 +92,8 @@ mod tests {
     #[test]
     fn every_preset_leads_to_where_its_service_listens() {
         let presets = super::all();
-        let there: Vec<(&str, String)> = presets.iter().map(|preset| (preset.name.as_str(), chat_url(preset))).collect();
+        let there: Vec<(&str, String)> =
+            presets.iter().map(|preset| (preset.name.as_str(), chat_url(preset))).collect();
         let documented: Vec<(&str, String)> = CHAT.iter().map(|(name, url)| (*name, (*url).to_owned())).collect();
         assert_eq!(there, documented);
     }

@@ -54,7 +54,7 @@ pub(crate) fn schema() -> Value {
             "stream_usage": {
                 "enum": ["as_asked", "always", "never"],
                 "default": "as_asked",
-                "description": "whether a stream's usage is asked for: where the caller does, always, or never, for services that refuse the question",
+                "description": "whether a stream's usage is asked for; never is for services that refuse the question",
             },
         },
         "additionalProperties": false,

@@ -24,10 +24,10 @@ struct Members {
 
 impl StreamUsage {
     /// What `plan` must read of the body for it.
-    pub(crate) fn reads(self) -> Vec<String> {
+    pub(crate) fn reads(self) -> Option<&'static str> {
         match self {
-            StreamUsage::Always => vec!["stream_options".to_owned()],
-            StreamUsage::AsAsked | StreamUsage::Never => Vec::new(),
+            StreamUsage::Always => Some("stream_options"),
+            StreamUsage::AsAsked | StreamUsage::Never => None,
         }
     }
 

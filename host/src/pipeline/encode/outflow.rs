@@ -88,7 +88,7 @@ impl Outflow {
             }
         }
         if !self.wants_usage {
-            chunks.retain(|chunk| !chat::inspect_chunk(chunk).is_some_and(|facts| facts.only_usage));
+            chunks.retain(|chunk| !chat::is_only_usage(chunk));
         }
         let mut out = BytesMut::new();
         let complete = matches!(end, Some(Ok(())));

@@ -7,8 +7,11 @@ use flate2::write::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use http::HeaderMap;
 use http::header::CONTENT_ENCODING;
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
+use hyper::body::{Body, Frame, Incoming};
+use std::future::poll_fn;
 use std::io::{self, Write};
+use std::pin::Pin;
+use std::task::Poll;
 use std::time::Duration;
 
 pub struct UpstreamBody {
@@ -57,6 +60,21 @@ impl UpstreamBody {
         }
     }
 
+    /// More bytes of a stream, where they are here already. Servers send an event in a chunk, and hyper hands over chunk by
+    /// chunk; taking together what came together saves a pass through everything behind for each.
+    pub async fn more(&mut self) -> Result<Option<Bytes>, Failure> {
+        for attempt in 0..2 {
+            let polled = poll_fn(|context| Poll::Ready(Pin::new(&mut self.incoming).poll_frame(context))).await;
+            match polled {
+                Poll::Ready(frame) => return self.unpacked(frame),
+                // The connection's task had no turn since the last frame was taken.
+                Poll::Pending if attempt == 0 => tokio::task::yield_now().await,
+                Poll::Pending => {}
+            }
+        }
+        Ok(Some(Bytes::new()))
+    }
+
     /// The whole body.
     pub async fn whole(mut self) -> Result<Bytes, Failure> {
         let limit = self.whole_timeout;
@@ -84,23 +102,25 @@ impl UpstreamBody {
     }
 
     async fn read(&mut self) -> Result<Option<Bytes>, Failure> {
-        loop {
-            return match self.incoming.frame().await {
-                None => Ok(None),
-                Some(Err(error)) => Err(Failure::upstream("the provider's answer broke off")
-                    .code("upstream_cut")
-                    .detail(error.to_string())),
-                Some(Ok(frame)) => match (frame.into_data(), &mut self.unpack) {
-                    // Trailers say nothing to us.
-                    (Err(_), _) => continue,
-                    (Ok(data), None) => Ok(Some(data)),
-                    (Ok(data), Some(unpack)) => unpack.push(&data).map(Some).map_err(|error| match error.kind() {
-                        io::ErrorKind::QuotaExceeded => too_large(),
-                        _ => Failure::upstream("the provider's answer cannot be unpacked").detail(error.to_string()),
-                    }),
-                },
-            };
-        }
+        let frame = self.incoming.frame().await;
+        self.unpacked(frame)
+    }
+
+    /// The bytes of a frame; none for trailers, which say nothing to us, and None at the end.
+    fn unpacked(&mut self, frame: Option<hyper::Result<Frame<Bytes>>>) -> Result<Option<Bytes>, Failure> {
+        let data = match frame {
+            None => return Ok(None),
+            Some(Err(error)) => {
+                let failure = Failure::upstream("the provider's answer broke off").code("upstream_cut");
+                return Err(failure.detail(error.to_string()));
+            }
+            Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
+        };
+        let Some(unpack) = &mut self.unpack else { return Ok(Some(data)) };
+        unpack.push(&data).map(Some).map_err(|error| match error.kind() {
+            io::ErrorKind::QuotaExceeded => too_large(),
+            _ => Failure::upstream("the provider's answer cannot be unpacked").detail(error.to_string()),
+        })
     }
 }
 

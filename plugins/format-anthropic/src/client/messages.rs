@@ -2,6 +2,7 @@
 
 use crate::assistant::{self, Purpose};
 use crate::parts;
+use crate::path::Path;
 use crate::wire::{Block, Content, Turn};
 use plugway_sdk::Problem;
 use plugway_sdk::chat::{self, Json, Message, Text, TextOr};
@@ -39,7 +40,9 @@ fn user<'a>(content: Content<'a>, turn: usize, messages: &mut Vec<Message<'a>>) 
     let mut rest = Vec::with_capacity(blocks.len());
     for (position, block) in blocks.into_iter().enumerate() {
         match &*block.kind {
-            "tool_result" => messages.push(tool_result(block, &format!("messages[{turn}].content[{position}]"))?),
+            "tool_result" => {
+                messages.push(tool_result(block, &Path::item_of("messages", turn).item("content", position))?)
+            }
             _ => rest.push(block),
         }
     }
@@ -63,7 +66,7 @@ fn said(content: Content<'_>) -> Message<'_> {
     }
 }
 
-fn tool_result<'a>(block: Block<'a>, path: &str) -> Result<Message<'a>, Problem> {
+fn tool_result<'a>(block: Block<'a>, path: &Path<'_>) -> Result<Message<'a>, Problem> {
     let content = match block.content {
         Some(content) => result_content(&content, path)?,
         None => TextOr::Text(Text::default()),
@@ -79,7 +82,7 @@ fn tool_result<'a>(block: Block<'a>, path: &str) -> Result<Message<'a>, Problem>
 }
 
 /// A string, or blocks.
-fn result_content<'a>(content: &Json<'a>, path: &str) -> Result<chat::Content<'a>, Problem> {
+fn result_content<'a>(content: &Json<'a>, path: &Path<'_>) -> Result<chat::Content<'a>, Problem> {
     let wrong = |error: String| {
         let at = format!("{path}.content");
         Problem::invalid(format!("{at}: must be a string or content blocks: {error}")).at(at)

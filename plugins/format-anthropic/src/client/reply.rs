@@ -2,6 +2,7 @@
 
 use crate::assistant::{self, Purpose};
 use crate::finish::End;
+use crate::path::Path;
 use crate::wire::Message;
 use crate::{broken_answer, usage};
 use plugway_sdk::Problem;
@@ -20,7 +21,7 @@ pub(crate) fn encode(body: &str) -> Result<String, Problem> {
     };
     let stop_reason = Some(end.stop_reason());
     // Losses are a matter of requests; an answer shows all that there is.
-    let content = assistant::to_blocks(choice.message, Purpose::Reply, "message", &mut Vec::new())
+    let content = assistant::to_blocks(choice.message, Purpose::Reply, &Path::of("message"), &mut Vec::new())
         .map_err(|problem| Problem::upstream("the upstream's answer cannot be read").detail(problem.message))?;
     let message = Message {
         id: response.id,

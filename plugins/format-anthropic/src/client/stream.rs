@@ -4,6 +4,7 @@
 //! that two calls will not grow in turns. So a chunk is taken apart into [`Piece`]s, and a piece that has to wait for a
 //! call to be whole does.
 
+use super::pieces::{Piece, Whole};
 use super::problem;
 use crate::broken_answer;
 use crate::finish::End;
@@ -54,21 +55,6 @@ enum What {
     Tool(u64, Whole),
     /// By its position in the upstream's answer.
     Native(u64),
-}
-
-/// What a chunk says, piece by piece.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-enum Piece<'a> {
-    NewText,
-    Text(Cow<'a, str>),
-    Citation(Box<RawValue>),
-    Thinking(u64, Cow<'a, str>),
-    Signature(u64, Cow<'a, str>),
-    Redacted(Cow<'a, str>),
-    Call(u64, Box<RawValue>),
-    Arguments(u64, Cow<'a, str>),
-    Native(u64, Box<RawValue>),
-    NativeInput(u64, Cow<'a, str>),
 }
 
 /// Why the answer ended, until the usage has come too.
@@ -353,58 +339,6 @@ impl Writing {
         }
         let usage = self.usage.as_ref().map_or(json!({"output_tokens": 0}), |usage| json!(usage));
         json!({"type": "message_delta", "delta": delta, "usage": usage})
-    }
-}
-
-impl Piece<'_> {
-    fn into_owned(self) -> Piece<'static> {
-        let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
-        match self {
-            Piece::NewText => Piece::NewText,
-            Piece::Text(text) => Piece::Text(owned(text)),
-            Piece::Citation(citation) => Piece::Citation(citation),
-            Piece::Thinking(index, text) => Piece::Thinking(index, owned(text)),
-            Piece::Signature(index, signature) => Piece::Signature(index, owned(signature)),
-            Piece::Redacted(data) => Piece::Redacted(owned(data)),
-            Piece::Call(number, block) => Piece::Call(number, block),
-            Piece::Arguments(number, arguments) => Piece::Arguments(number, owned(arguments)),
-            Piece::Native(position, block) => Piece::Native(position, block),
-            Piece::NativeInput(position, input) => Piece::NativeInput(position, owned(input)),
-        }
-    }
-}
-
-/// Whether the arguments of a call, which come in any pieces, are one whole JSON value by now.
-#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Whole {
-    depth: u32,
-    begun: bool,
-    in_string: bool,
-    escaped: bool,
-}
-
-impl Whole {
-    fn read(&mut self, piece: &str) {
-        for byte in piece.bytes() {
-            if std::mem::take(&mut self.escaped) {
-                continue;
-            }
-            match byte {
-                b'\\' if self.in_string => self.escaped = true,
-                b'"' => self.in_string = !self.in_string,
-                _ if self.in_string => {}
-                b'{' | b'[' => {
-                    self.depth += 1;
-                    self.begun = true;
-                }
-                b'}' | b']' => self.depth = self.depth.saturating_sub(1),
-                _ => {}
-            }
-        }
-    }
-
-    fn is_reached(&self) -> bool {
-        self.begun && self.depth == 0 && !self.in_string
     }
 }
 

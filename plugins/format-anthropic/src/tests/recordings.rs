@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// The recordings of a dialect whose name ends so, as `case/dialect/file` and content. Empty, with a word to the
 /// reader, where there are none.
+#[expect(clippy::disallowed_methods, reason = "a test has no configuration that could name the folder")]
 fn recordings(dialect: &str, is_wanted: impl Fn(&str) -> bool) -> Vec<(String, Value)> {
     let folder = std::env::var_os("PLUGWAY_RECORDINGS")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/recordings"), PathBuf::from);

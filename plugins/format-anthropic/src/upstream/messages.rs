@@ -2,6 +2,7 @@
 
 use crate::assistant::{self, Purpose};
 use crate::parts;
+use crate::path::Path;
 use crate::wire::{Block, Content, Turn};
 use plugway_sdk::Problem;
 use plugway_sdk::chat::{Json, Message, TextOr};
@@ -14,7 +15,7 @@ pub(crate) struct Conversation<'a> {
 pub(crate) fn encode<'a>(messages: Vec<Message<'a>>, dropped: &mut Vec<String>) -> Result<Conversation<'a>, Problem> {
     let mut conversation = Conversation { system: None, turns: Vec::new() };
     for (position, message) in messages.into_iter().enumerate() {
-        let path = format!("messages[{position}]");
+        let path = Path::item_of("messages", position);
         name_losses(&message, &path, dropped);
         match &*message.role {
             // Anthropic has one place for instructions, before the conversation.
@@ -81,7 +82,7 @@ fn blocks(content: Content<'_>) -> Vec<Block<'_>> {
 }
 
 /// Members that have no place in Anthropic's messages.
-fn name_losses(message: &Message<'_>, path: &str, dropped: &mut Vec<String>) {
+fn name_losses(message: &Message<'_>, path: &Path<'_>, dropped: &mut Vec<String>) {
     if message.name.is_some() {
         dropped.push(format!("{path}.name"));
     }
@@ -95,7 +96,11 @@ fn name_losses(message: &Message<'_>, path: &str, dropped: &mut Vec<String>) {
 }
 
 /// What a message says; None where that is nothing.
-fn content<'a>(message: Message<'a>, path: &str, dropped: &mut Vec<String>) -> Result<Option<Content<'a>>, Problem> {
+fn content<'a>(
+    message: Message<'a>,
+    path: &Path<'_>,
+    dropped: &mut Vec<String>,
+) -> Result<Option<Content<'a>>, Problem> {
     let mark = message.cache_control;
     let blocks = match message.content {
         Some(TextOr::Text(text)) if text.is_empty() => return Ok(None),
@@ -104,7 +109,7 @@ fn content<'a>(message: Message<'a>, path: &str, dropped: &mut Vec<String>) -> R
         Some(TextOr::Full(parts)) => {
             let mut blocks = Vec::with_capacity(parts.len());
             for (position, part) in parts.into_iter().enumerate() {
-                blocks.extend(parts::to_block(part, &format!("{path}.content[{position}]"), dropped)?);
+                blocks.extend(parts::to_block(part, &path.item("content", position), dropped)?);
             }
             blocks
         }
@@ -121,7 +126,7 @@ fn marked<'a>(mut blocks: Vec<Block<'a>>, mark: Option<Json<'a>>) -> Vec<Block<'
     blocks
 }
 
-fn only_text(content: &Option<Content<'_>>, path: &str) -> Result<(), Problem> {
+fn only_text(content: &Option<Content<'_>>, path: &Path<'_>) -> Result<(), Problem> {
     let Some(TextOr::Full(blocks)) = content else { return Ok(()) };
     match blocks.iter().position(|block| block.kind != "text") {
         None => Ok(()),
@@ -132,7 +137,11 @@ fn only_text(content: &Option<Content<'_>>, path: &str) -> Result<(), Problem> {
     }
 }
 
-fn said<'a>(mut message: Message<'a>, path: &str, dropped: &mut Vec<String>) -> Result<Option<Content<'a>>, Problem> {
+fn said<'a>(
+    mut message: Message<'a>,
+    path: &Path<'_>,
+    dropped: &mut Vec<String>,
+) -> Result<Option<Content<'a>>, Problem> {
     if message.extra.get("audio").is_some_and(|audio| !audio.is_blank()) {
         let at = format!("{path}.audio");
         return Err(Problem::invalid(format!("{at}: this model's API cannot take audio")).at(at));
@@ -149,7 +158,7 @@ fn is_plain_text(block: &Block<'_>) -> bool {
     block.kind == "text" && block.citations.is_none() && block.cache_control.is_none() && block.extra.is_empty()
 }
 
-fn tool_result<'a>(mut message: Message<'a>, path: &str, dropped: &mut Vec<String>) -> Result<Block<'a>, Problem> {
+fn tool_result<'a>(mut message: Message<'a>, path: &Path<'_>, dropped: &mut Vec<String>) -> Result<Block<'a>, Problem> {
     let Some(id) = message.tool_call_id.take() else {
         let at = format!("{path}.tool_call_id");
         return Err(Problem::invalid(format!("{at}: is missing")).at(at));

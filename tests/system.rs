@@ -1,0 +1,39 @@
+//! Everything that can be said of Plugway from outside: the real binary, real sockets, real plugins.
+//!
+//! The equipment is `gateway` (the binary with a configuration and a folder of plugins), `upstream` (a provider that
+//! does what a script says, however bad), `guests` (components, mostly bad) and `dialects` (what providers say).
+//! The rest are tests; each module begins with the promise that it holds.
+
+#[path = "system/dialects.rs"]
+mod dialects;
+#[path = "system/gateway.rs"]
+mod gateway;
+#[path = "system/guests.rs"]
+mod guests;
+#[path = "system/recordings.rs"]
+mod recordings;
+#[path = "system/sse.rs"]
+mod sse;
+#[path = "system/upstream.rs"]
+mod upstream;
+
+#[path = "system/architecture.rs"]
+mod architecture;
+#[path = "system/bad_guests.rs"]
+mod bad_guests;
+#[path = "system/bad_input.rs"]
+mod bad_input;
+#[path = "system/configuration.rs"]
+mod configuration;
+#[path = "system/hot_reload.rs"]
+mod hot_reload;
+#[path = "system/pass_through.rs"]
+mod pass_through;
+#[path = "system/real_clients.rs"]
+mod real_clients;
+#[path = "system/secrets.rs"]
+mod secrets;
+#[path = "system/streams.rs"]
+mod streams;
+#[path = "system/surface.rs"]
+mod surface;
