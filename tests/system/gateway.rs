@@ -272,15 +272,17 @@ impl Gateway {
     }
 
     /// A stream that is still open.
-    pub async fn open_stream(&self, model: &str) -> OpenStream {
+    pub fn open_stream(&self, model: &str) -> impl Future<Output = OpenStream> + Send + use<> {
         let request = self
             .http
             .post(format!("{}/v1/chat/completions", self.url))
             .timeout(Duration::from_secs(300))
             .json(&chat_body(model, "hello", true));
-        let response = request.send().await.expect("an answer's headers");
-        assert_eq!(response.status(), 200, "{}", response.text().await.unwrap_or_default());
-        OpenStream { response, reader: sse::Reader::default(), events: Vec::new() }
+        async {
+            let response = request.send().await.expect("an answer's headers");
+            assert_eq!(response.status(), 200, "{}", response.text().await.unwrap_or_default());
+            OpenStream { response, reader: sse::Reader::default(), events: Vec::new() }
+        }
     }
 
     /// The entries of `GET /api/plugins` with this name, one for each version.

@@ -7,7 +7,7 @@ use crate::guests::Component;
 use crate::upstream::{Reply, Upstream};
 use serde_json::json;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::task::JoinSet;
 
@@ -93,21 +93,21 @@ async fn no_change_fails_a_request_that_would_not_have_failed() {
     let upstream = Upstream::start().await;
     let mut gateway = gateway_under_test(&upstream).await;
     serves(&gateway, "acme 1.0.0").await;
-    let mut streams = Vec::new();
-    for number in 0..STREAMS {
-        let provider = if number % 2 == 0 { "sent-by-acme" } else { "anthropic" };
-        streams.push(gateway.open_stream(&format!("{provider}/m")).await);
-    }
-    let reading: Vec<_> = streams
-        .into_iter()
-        .map(|mut stream| {
+    let opened = Arc::new(AtomicUsize::new(0));
+    let reading: Vec<_> = (0..STREAMS)
+        .map(|number| {
+            let provider = if number % 2 == 0 { "sent-by-acme" } else { "anthropic" };
+            let (opening, opened) = (gateway.open_stream(&format!("{provider}/m")), Arc::clone(&opened));
             tokio::spawn(async move {
+                let mut stream = opening.await;
+                opened.fetch_add(1, Ordering::Relaxed);
                 let complete = stream.finish().await;
                 let last = stream.events.last().map(|event| event.data.clone());
                 (complete, stream.events.len(), last)
             })
         })
         .collect();
+    wait_until("all streams to be open", || async { opened.load(Ordering::Relaxed) == STREAMS }).await;
     let load = Load::start(&gateway);
 
     println!("a new version");
@@ -189,7 +189,8 @@ async fn no_change_fails_a_request_that_would_not_have_failed() {
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(gateway.chat("more/m", "hello").await.status, 200, "the old configuration serves");
 
-    println!("and all streams come to their end");
+    println!("and all streams, which were open all the while, come to their end");
+    assert!(reading.iter().all(|stream| !stream.is_finished()), "the streams outlast the changes");
     for (number, stream) in reading.into_iter().enumerate() {
         let (complete, events, last) = stream.await.expect("no panic");
         assert!(complete, "stream {number} ended after {events} events with {last:?}");

@@ -13,7 +13,8 @@ const KEY: &str = "sk-1f0c9e7bd2a84365";
 const KEY_FROM_ENVIRONMENT: &str = "sk-env-77ab31c05e9d";
 const EXTRA: &str = "extra-5d41402abc4b2a76";
 const DERIVED: &str = "derived-8f14e45fceea167a";
-const ALL: [&str; 4] = [KEY, KEY_FROM_ENVIRONMENT, EXTRA, DERIVED];
+/// What is particular to each, and stays the same where it is percent-encoded.
+const ALL: [&str; 4] = ["1f0c9e7bd2a84365", "77ab31c05e9d", "5d41402abc4b2a76", "8f14e45fceea167a"];
 
 fn with_secrets(plugin: &str, url: &str, settings: Value) -> Value {
     let mut block = provider(plugin, url);
@@ -169,7 +170,7 @@ async fn a_plugin_that_has_the_credential_echoed_does_not_see_it() {
     let answers = [gateway.chat("bearer/m", "hello").await, gateway.chat("query/m", "hello").await];
     for (answer, request) in answers.iter().zip(upstream.requests()) {
         assert_eq!(answer.status, 200, "{}", answer.text());
-        assert!(format!("{request:?}").contains(KEY), "it was sent: {request:?}");
+        assert!(format!("{request:?}").contains(ALL[0]), "it was sent: {request:?}");
     }
     assert_eq!(upstream.requests().len(), 2, "{answers:?}");
     assert_kept(&gateway, &answers).await;

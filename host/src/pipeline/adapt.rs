@@ -150,10 +150,12 @@ async fn in_dialect(call: &Call, request: &Request, candidate: &Candidate, diale
         return Ok(native.clone());
     }
     let canonical = request.canonical(call).await?;
-    if dialect == chat::DIALECT {
-        return Ok(canonical.clone().into());
-    }
-    let format = upstream_format(call, candidate, dialect)?;
+    let format = match call.snapshot.upstream_format(dialect) {
+        // Ours as it is: a policy changed it, or nobody knows what its upstreams do not take.
+        None if dialect == chat::DIALECT => return Ok(canonical.clone().into()),
+        Some(_) if dialect == chat::DIALECT && call.is_canonical() => return Ok(canonical.clone().into()),
+        Some(_) | None => upstream_format(call, candidate, dialect)?,
+    };
     let operation = request.kind.operation.name();
     let translated =
         format.encode_request(call.moment, operation, &candidate.model, canonical).await.map_err(problem::from_call)?;

@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::plugins::{Bounds, EngineError, Plugin, Runtime, Watcher};
 use crate::snapshot::{Ingredients, Live, Snapshot};
 use crate::telemetry::Metrics;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
@@ -33,9 +33,7 @@ pub async fn start(
         Arc::new(move |plugin: &Arc<Plugin>| _ = sender.try_send(Event::Failing(plugin.clone())))
     };
     // Watching begins before the first look, so that nothing falls between the two.
-    let config_folder = config_file.as_deref().and_then(Path::parent);
-    let folders = std::iter::once(config.plugins.directory.as_path()).chain(config_folder.map(or_here));
-    let notifications = watch::watch(folders, sender);
+    let notifications = watch::watch(&config.plugins.directory, config_file.as_deref(), sender);
 
     let mut files = Files::new(config.plugins.directory.clone(), config_file.as_deref());
     let refused = load_all(&mut files, &runtime).await;
@@ -113,9 +111,4 @@ async fn load_all(files: &mut Files, runtime: &Runtime) -> Vec<(PathBuf, String)
         }
     }
     refused
-}
-
-/// The folder of a file that was named without one.
-fn or_here(folder: &Path) -> &Path {
-    if folder.as_os_str().is_empty() { Path::new(".") } else { folder }
 }

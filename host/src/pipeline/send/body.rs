@@ -68,7 +68,7 @@ impl UpstreamBody {
             match polled {
                 Poll::Ready(frame) => return self.unpacked(frame),
                 // The connection's task had no turn since the last frame was taken.
-                Poll::Pending if attempt == 0 => tokio::task::yield_now().await,
+                Poll::Pending if attempt == 0 => others_first().await,
                 Poll::Pending => {}
             }
         }
@@ -122,6 +122,13 @@ impl UpstreamBody {
             _ => Failure::upstream("the provider's answer cannot be unpacked").detail(error.to_string()),
         })
     }
+}
+
+/// Lets every task that is ready have its turn. Tokio's `yield_now` will not do: hyper polls a reply's body several times
+/// in one turn of its task, and the second poll ends the yielding.
+async fn others_first() {
+    // It ends like every task, and brings nothing.
+    let _ = tokio::spawn(std::future::ready(())).await;
 }
 
 fn too_large() -> Failure {

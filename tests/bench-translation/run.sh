@@ -1,0 +1,7 @@
+#!/bin/sh
+# Measures translations in wasm beside the same code native: tests/bench-translation/run.sh [--seconds N] [--only TEXT] …
+set -eu
+cd "$(dirname "$0")/../.."
+target=${CARGO_TARGET_DIR:-target}
+exec cargo run --quiet --release --manifest-path tests/bench-translation/Cargo.toml -- \
+    --plugin "$target/plugins/format-anthropic.wasm" "$@"
