@@ -14,6 +14,7 @@ mod problem;
 mod receive;
 mod review;
 mod route;
+mod scrub;
 mod send;
 mod stream;
 mod url;

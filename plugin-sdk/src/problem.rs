@@ -1,3 +1,4 @@
+use crate::Header;
 pub use crate::bindings::plugin::plugway::plugin::types::{Problem, ProblemKind};
 
 impl Problem {
@@ -54,6 +55,47 @@ impl Problem {
     pub fn retry_after_ms(mut self, milliseconds: u64) -> Self {
         self.retry_after_ms = Some(milliseconds);
         self
+    }
+
+    /// Takes over how long an error reply asks to wait: `retry-after-ms`, else `retry-after` in seconds. Dates need a
+    /// clock; the host has one and reads them itself.
+    ///
+    /// ```
+    /// use plugway_sdk::{Header, Problem};
+    ///
+    /// let headers = [Header { name: "Retry-After".to_owned(), value: "1.5".to_owned() }];
+    /// assert_eq!(Problem::upstream("busy").retry_after(&headers).retry_after_ms, Some(1_500));
+    /// ```
+    #[must_use]
+    pub fn retry_after(mut self, headers: &[Header]) -> Self {
+        let number = |name: &str| {
+            let header = headers.iter().find(|header| header.name.eq_ignore_ascii_case(name))?;
+            header.value.trim().parse::<f64>().ok().filter(|number| number.is_finite() && *number >= 0.0)
+        };
+        let milliseconds = number("retry-after-ms").or_else(|| number("retry-after").map(|seconds| seconds * 1_000.0));
+        self.retry_after_ms = milliseconds.map(|milliseconds| milliseconds.round() as u64);
+        self
+    }
+}
+
+impl ProblemKind {
+    /// What the status of an upstream's error reply means, where nothing in the reply says it better.
+    ///
+    /// ```
+    /// assert_eq!(plugway_sdk::ProblemKind::of_status(429), plugway_sdk::ProblemKind::RateLimited);
+    /// ```
+    pub fn of_status(status: u16) -> Self {
+        match status {
+            401 => ProblemKind::Unauthenticated,
+            402 | 403 => ProblemKind::Forbidden,
+            404 => ProblemKind::NotFound,
+            408 | 504 => ProblemKind::Timeout,
+            413 => ProblemKind::TooLarge,
+            429 => ProblemKind::RateLimited,
+            503 | 529 => ProblemKind::Overloaded,
+            400..=499 => ProblemKind::InvalidRequest,
+            _ => ProblemKind::Upstream,
+        }
     }
 }
 

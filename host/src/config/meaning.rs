@@ -42,7 +42,7 @@ fn plugins_meant(section: PluginsSection, reader: &Reader<'_>) -> Plugins {
         directory,
         debounce: milliseconds(debounce_ms, 200),
         call_timeout: milliseconds(call_timeout_ms, 1000),
-        memory_limit_bytes: mebibytes(memory_limit_mb, 64),
+        memory_limit_bytes: mebibytes(memory_limit_mb, 256),
     }
 }
 

@@ -238,7 +238,7 @@ impl FromStr for PluginRequest {
             None => (text, None),
         };
         if !is_plugin_name(name) {
-            let message = "must name a plugin, such as openai or openai@^1.2, with letters, digits, `-`, `_` and `.`";
+            let message = "must name a plugin, such as echo or echo@^1.2, with letters, digits, `-`, `_` and `.`";
             return Err(message.to_owned());
         }
         let versions = match range {
@@ -256,7 +256,7 @@ impl Typed for PluginRequest {
     const SHOWN: bool = true;
 
     fn shape() -> String {
-        "the name of a plugin, with or without a range of versions, such as \"openai@^1.2\"".to_owned()
+        "the name of a plugin, with or without a range of versions, such as \"echo@^1.2\"".to_owned()
     }
 
     fn read(value: &Value, at: &At, reader: &mut Reader<'_>) -> Option<Self> {

@@ -5,7 +5,9 @@ use super::decode::Request;
 use super::headers;
 use super::problem;
 use super::route::Candidate;
+use super::scrub::Scrub;
 use super::send::{self, Destination, Outbound};
+use super::stream::MAX_STATE_BYTES;
 use super::url;
 use crate::chat::{self, Members};
 use crate::error::{Failure, FailureKind};
@@ -44,10 +46,12 @@ pub async fn adapt(
             }
             Step::Reply(reply) => return Ok(Adapted::Local(reply)),
             Step::Wait(pause) => {
+                check_state(plugin, &pause.state)?;
                 tokio::time::sleep(Duration::from_millis(pause.milliseconds.into()).min(MAX_WAIT)).await;
                 plugin.resume(call.moment, &pause.state, None).await.map_err(problem::from_call)?
             }
             Step::Fetch(fetch) => {
+                check_state(plugin, &fetch.state)?;
                 let reply = side_request(gateway, call, candidate, fetch.request).await?;
                 plugin.resume(call.moment, &fetch.state, Some(&reply)).await.map_err(problem::from_call)?
             }
@@ -62,6 +66,13 @@ pub async fn adapt(
         };
     }
     Err(problem::from_call(plugin.broke_contract(format!("its plan has more than {MAX_STEPS} steps"))))
+}
+
+fn check_state(plugin: &Configured, state: &str) -> Result<(), Failure> {
+    match state.len() <= MAX_STATE_BYTES {
+        true => Ok(()),
+        false => Err(problem::from_call(plugin.broke_contract("its state is larger than 256 KiB"))),
+    }
 }
 
 async fn plan_input(call: &Call, request: &Request, candidate: &Candidate) -> Result<provider::Call, Failure> {
@@ -160,7 +171,7 @@ async fn in_dialect(call: &Call, request: &Request, candidate: &Candidate, diale
     let translated =
         format.encode_request(call.moment, operation, &candidate.model, canonical).await.map_err(problem::from_call)?;
     request.drop_hints(call, translated.dropped)?;
-    Ok(translated.body.into())
+    problem::checked_object(format, translated.body).map(Bytes::from)
 }
 
 pub fn upstream_format<'a>(
@@ -198,11 +209,12 @@ async fn side_request(
     outgoing: Outgoing,
 ) -> Result<provider::HttpReply, Failure> {
     let reply = exchange(gateway, call, candidate, outgoing).await?;
+    let scrub = Scrub::of(gateway, candidate);
     let headers = reply.headers.iter().filter(|(name, _)| super::hygiene::may_come_down(name));
     Ok(provider::HttpReply {
         status: reply.status.as_u16(),
-        headers: headers::for_plugin(headers),
-        body: String::from_utf8_lossy(&reply.body).into_owned(),
+        headers: headers::for_plugin(headers, &scrub),
+        body: String::from_utf8_lossy(&scrub.bytes(reply.body)).into_owned(),
     })
 }
 

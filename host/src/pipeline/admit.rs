@@ -14,7 +14,9 @@ use http_body::Body;
 use http_body_util::BodyExt;
 use std::error::Error;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+const LONGEST_DRAIN: Duration = Duration::from_secs(5);
 
 /// A call that may go on.
 pub struct Admitted {
@@ -81,6 +83,7 @@ where
 {
     let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > limits.body_bytes) {
+        drain(body, limits).await;
         return Err(too_large(limits));
     }
     let mut gathered = Gathered::Nothing;
@@ -97,9 +100,28 @@ where
             Some(Ok(frame)) => gathered.push(frame.into_data().unwrap_or_default(), announced),
         }
         if gathered.len() > limits.body_bytes {
+            drop(gathered);
+            drain(body, limits).await;
             return Err(too_large(limits));
         }
     }
+}
+
+/// Reads on for a while and throws away. Most clients look for a reply only when they have sent everything; to close on
+/// them while they send would look like a broken connection.
+async fn drain<B>(mut body: B, limits: &Limits)
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let mut left = 4 * limits.body_bytes;
+    let reading = async {
+        while let Some(Ok(frame)) = body.frame().await {
+            let Some(rest) = left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) else { return };
+            left = rest;
+        }
+    };
+    // Who is slower than that does not get the reply.
+    let _ = tokio::time::timeout(limits.caller_timeout.min(LONGEST_DRAIN), reading).await;
 }
 
 /// Most bodies come in one piece and need not be copied.

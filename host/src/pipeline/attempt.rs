@@ -55,7 +55,7 @@ async fn attempt(
     let sent = std::time::Instant::now();
     let reply = send::send(gateway, call, candidate, outgoing).await?;
     record.upstream_time = Some(sent.elapsed());
-    receive::receive(call, request, candidate, expected, reply).await
+    receive::receive(gateway, call, request, candidate, expected, reply).await
 }
 
 /// Which provider, key and plugin a request went to last.

@@ -89,7 +89,7 @@ impl Request {
             .await
             .map_err(problem::from_call)?;
         self.drop_hints(call, translated.dropped)?;
-        Ok(translated.body)
+        problem::checked_object(speaker, translated.body)
     }
 
     /// The same request with another body, as a policy wants it.

@@ -79,7 +79,8 @@ async fn whole(call: &Call, request: &Request, body: String) -> Result<Reply, Fa
         None => body,
         Some(speaker) => {
             let operation = request.kind.operation.name();
-            speaker.encode_reply(call.moment, operation, &body).await.map_err(problem::from_call)?
+            let encoded = speaker.encode_reply(call.moment, operation, &body).await.map_err(problem::from_call)?;
+            problem::checked_object(speaker, encoded)?
         }
     };
     let mut reply = Reply::json(body);

@@ -5,6 +5,7 @@ use super::call::{Call, Gateway};
 use super::hygiene;
 use super::problem;
 use super::route::Candidate;
+use super::scrub::Scrub;
 use super::send::Outbound;
 use crate::config::Secret;
 use crate::error::{Failure, FailureKind};
@@ -23,6 +24,9 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 /// What plugins call the configured key.
 pub const API_KEY: &str = "api_key";
 
+/// Of one plugin, in one request.
+const MAX_HEADERS: usize = 64;
+
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("plugway/", env!("CARGO_PKG_VERSION")));
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
@@ -30,6 +34,9 @@ const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
 /// The headers that a plugin asks for, as far as it may.
 pub fn of_plugin(plugin: &Configured, headers: &[Header]) -> Result<Vec<(HeaderName, HeaderValue)>, Failure> {
     let broke = |what: String| problem::from_call(plugin.broke_contract(what));
+    if headers.len() > MAX_HEADERS {
+        return Err(broke(format!("it asks for {} headers; at most {MAX_HEADERS} are sent", headers.len())));
+    }
     headers
         .iter()
         .map(|header| {
@@ -46,10 +53,10 @@ pub fn of_plugin(plugin: &Configured, headers: &[Header]) -> Result<Vec<(HeaderN
 }
 
 /// An upstream's headers for a plugin to read.
-pub fn for_plugin<'a>(headers: impl Iterator<Item = (&'a HeaderName, &'a HeaderValue)>) -> Vec<Header> {
+pub fn for_plugin<'a>(headers: impl Iterator<Item = (&'a HeaderName, &'a HeaderValue)>, scrub: &Scrub) -> Vec<Header> {
     headers
         .filter_map(|(name, value)| {
-            Some(Header { name: name.as_str().to_owned(), value: value.to_str().ok()?.to_owned() })
+            Some(Header { name: name.as_str().to_owned(), value: scrub.text(value.to_str().ok()?) })
         })
         .collect()
 }

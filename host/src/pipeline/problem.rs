@@ -1,8 +1,9 @@
 //! Problems that plugins report, and faults that they commit, as failures of a call; and back.
 
+use crate::chat::Members;
 use crate::error::{Failure, FailureKind};
 use crate::plugins::api::{Problem, ProblemKind};
-use crate::plugins::{CallError, Fault};
+use crate::plugins::{CallError, Configured, Fault};
 use crate::snapshot::ClientRoute;
 
 /// A problem as the caller will see it. `Unauthenticated` here is the upstream's word on the gateway's credential.
@@ -88,6 +89,10 @@ fn from_fault(plugin: &str, fault: &Fault) -> Failure {
                 .retry_after_ms(Some(1_000))
                 .detail(detail)
         }
+        Fault::TooLargeForIt { limit } => {
+            let message = format!("the request is larger than the {limit} bytes that can be translated");
+            Failure::new(FailureKind::TooLarge, message).code("request_too_large").detail(detail)
+        }
         Fault::TookTooLong(_) => {
             Failure::new(FailureKind::Plugin, format!("the plugin {plugin} took too long for this request"))
                 .code("plugin_timeout")
@@ -98,6 +103,14 @@ fn from_fault(plugin: &str, fault: &Fault) -> Failure {
                 .code("plugin_failed")
                 .detail(detail)
         }
+    }
+}
+
+/// A JSON object that a plugin made; nothing else may go on as one.
+pub fn checked_object(plugin: &Configured, text: String) -> Result<String, Failure> {
+    match Members::of(text.as_bytes()) {
+        Ok(_) => Ok(text),
+        Err(error) => Err(from_call(plugin.broke_contract(format!("what should be a JSON object is none: {error}")))),
     }
 }
 

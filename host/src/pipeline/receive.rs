@@ -2,19 +2,19 @@
 //! or not at all.
 
 use super::adapt;
-use super::call::Call;
+use super::call::{Call, Gateway};
 use super::decode::Request;
 use super::headers;
 use super::hygiene;
 use super::problem;
 use super::route::Candidate;
+use super::scrub::Scrub;
 use super::send::UpstreamReply;
 use super::stream::{AnswerStream, Interpreter};
 use crate::chat::{self, Members};
 use crate::error::{Failure, Verbatim};
 use crate::framing::Framing;
 use crate::plugins::api::provider::LocalReply;
-use bytes::Bytes;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
@@ -43,7 +43,7 @@ pub struct Expected {
 /// The answer of a provider that answers by itself.
 pub fn local(request: &Request, candidate: &Candidate, reply: LocalReply) -> Result<Answer, Failure> {
     match reply {
-        LocalReply::Whole(body) => Ok(Answer::Canonical(body)),
+        LocalReply::Whole(body) => Ok(Answer::Canonical(problem::checked_object(&candidate.ready()?.plugin, body)?)),
         LocalReply::Chunks(chunks) if request.kind.streaming => {
             Ok(Answer::Stream(Box::new(AnswerStream::local(chunks))))
         }
@@ -55,6 +55,7 @@ pub fn local(request: &Request, candidate: &Candidate, reply: LocalReply) -> Res
 }
 
 pub async fn receive(
+    gateway: &Gateway,
     call: &Call,
     request: &Request,
     candidate: &Candidate,
@@ -62,7 +63,7 @@ pub async fn receive(
     reply: UpstreamReply,
 ) -> Result<Answer, Failure> {
     if !reply.status.is_success() {
-        return Err(refused(call, candidate, &expected, reply).await);
+        return Err(refused(gateway, call, candidate, &expected, reply).await);
     }
     match expected.framing {
         Some(framing) if request.kind.streaming && !is_document(&reply.headers)? => {
@@ -130,23 +131,30 @@ async fn whole(
     let format = adapt::upstream_format(call, candidate, dialect)?;
     let operation = request.kind.operation.name();
     let canonical = format.decode_reply(call.moment, operation, &text).await.map_err(problem::from_call)?;
-    Ok(Answer::Canonical(canonical))
+    Ok(Answer::Canonical(problem::checked_object(format, canonical)?))
 }
 
 /// A reply with a status that says no.
-async fn refused(call: &Call, candidate: &Candidate, expected: &Expected, reply: UpstreamReply) -> Failure {
+async fn refused(
+    gateway: &Gateway,
+    call: &Call,
+    candidate: &Candidate,
+    expected: &Expected,
+    reply: UpstreamReply,
+) -> Failure {
     let UpstreamReply { status, headers, body } = reply;
     if status.is_redirection() {
         return Failure::upstream("the provider answered with a redirect, which is not followed")
             .code("upstream_redirect")
             .detail(format!("status {}", status.as_u16()));
     }
+    let scrub = Scrub::of(gateway, candidate);
     let body = match body.whole().await {
-        Ok(body) => scrub(body, candidate),
+        Ok(body) => scrub.bytes(body),
         Err(failure) => return failure,
     };
     let text = String::from_utf8_lossy(&body).into_owned();
-    let failure = match in_words(call, candidate, &expected.dialect, status, &headers, &text).await {
+    let failure = match in_words(call, candidate, &expected.dialect, status, &headers, &text, &scrub).await {
         Ok(failure) | Err(failure) => failure,
     };
     let failure = match failure.retry_after_ms {
@@ -167,12 +175,13 @@ async fn in_words(
     status: StatusCode,
     headers: &HeaderMap,
     body: &String,
+    scrub: &Scrub,
 ) -> Result<Failure, Failure> {
     if dialect == chat::DIALECT {
         return Ok(canonical_error(status, body));
     }
     let format = adapt::upstream_format(call, candidate, dialect)?;
-    let headers = headers::for_plugin(headers.iter().filter(|(name, _)| hygiene::may_come_down(name)));
+    let headers = headers::for_plugin(headers.iter().filter(|(name, _)| hygiene::may_come_down(name)), scrub);
     let problem =
         format.decode_problem(call.moment, status.as_u16(), &headers, body).await.map_err(problem::from_call)?;
     Ok(problem::from_plugin(problem))
@@ -205,24 +214,6 @@ fn canonical_error(status: StatusCode, body: &str) -> Failure {
         Err(_) => Failure::of_status(status, format!("the provider answered with status {}", status.as_u16()))
             .detail(format!("the answer begins with {:?}", beginning(body.as_bytes()))),
     }
-}
-
-/// An upstream that quotes the credential in its error must not pass it on.
-fn scrub(body: Bytes, candidate: &Candidate) -> Bytes {
-    let Some(key) = candidate.key() else { return body };
-    let secret = key.secret.expose().as_bytes();
-    if secret.is_empty() || memchr::memmem::find(&body, secret).is_none() {
-        return body;
-    }
-    let mut scrubbed = Vec::with_capacity(body.len());
-    let mut rest = &body[..];
-    while let Some(at) = memchr::memmem::find(rest, secret) {
-        scrubbed.extend_from_slice(&rest[..at]);
-        scrubbed.extend_from_slice(b"***");
-        rest = &rest[at + secret.len()..];
-    }
-    scrubbed.extend_from_slice(rest);
-    scrubbed.into()
 }
 
 /// Whether a streaming caller got one document instead of a stream.

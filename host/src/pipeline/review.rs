@@ -19,7 +19,7 @@ pub async fn request(call: &Call, mut request: Request) -> Result<Request, Failu
         let body = request.canonical(call).await?;
         match plugin.review_request(call.moment, &context, body).await.map_err(problem::from_call)? {
             Verdict::Pass => {}
-            Verdict::Change(body) => request = request.with_canonical(body),
+            Verdict::Change(body) => request = request.with_canonical(problem::checked_object(plugin, body)?),
             Verdict::Refuse(problem) => return Err(refusal(policy, problem)),
         }
     }
@@ -39,7 +39,7 @@ pub async fn answer(call: &Call, request: &Request, answer: Answer) -> Result<An
         let context = context(call, request);
         match plugin.review_reply(call.moment, &context, &body).await.map_err(problem::from_call)? {
             Verdict::Pass => {}
-            Verdict::Change(body) => answer = Answer::Canonical(body),
+            Verdict::Change(body) => answer = Answer::Canonical(problem::checked_object(plugin, body)?),
             Verdict::Refuse(problem) => return Err(refusal(policy, problem)),
         }
     }

@@ -17,7 +17,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// The largest state that a plugin may keep for one stream.
-const MAX_STATE_BYTES: usize = 256 * 1024;
+pub const MAX_STATE_BYTES: usize = 256 * 1024;
 /// Frames that are taken together. More would make the first of them wait.
 const MAX_BATCH: usize = 64;
 

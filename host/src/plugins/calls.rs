@@ -36,6 +36,7 @@ impl Configured {
     }
 
     pub async fn plan(&self, moment: Moment, call: &Call) -> Result<Step, CallError> {
+        self.fits(&call.members)?;
         flatten(invoke!(self, moment, provider.plugway_provider_provider.call_plan(call)))
     }
 
@@ -57,10 +58,12 @@ impl Configured {
         model: &str,
         body: &String,
     ) -> Result<Translated, CallError> {
+        self.fits(body)?;
         flatten(invoke!(self, moment, upstream.plugway_format_upstream.call_encode_request(operation, model, body)))
     }
 
     pub async fn decode_reply(&self, moment: Moment, operation: &str, body: &String) -> Result<String, CallError> {
+        self.fits(body)?;
         flatten(invoke!(self, moment, upstream.plugway_format_upstream.call_decode_reply(operation, body)))
     }
 
@@ -108,6 +111,7 @@ impl Configured {
         streaming: bool,
         body: &String,
     ) -> Result<Translated, CallError> {
+        self.fits(body)?;
         flatten(invoke!(
             self,
             moment,
@@ -116,6 +120,7 @@ impl Configured {
     }
 
     pub async fn encode_reply(&self, moment: Moment, operation: &str, body: &String) -> Result<String, CallError> {
+        self.fits(body)?;
         flatten(invoke!(self, moment, client.plugway_format_client.call_encode_reply(operation, body)))
     }
 
@@ -168,10 +173,12 @@ impl Configured {
     }
 
     pub async fn review_request(&self, moment: Moment, context: &Context, body: &String) -> Result<Verdict, CallError> {
+        self.fits(body)?;
         flatten(invoke!(self, moment, policy.plugway_policy_policy.call_review_request(context, body)))
     }
 
     pub async fn review_reply(&self, moment: Moment, context: &Context, body: &String) -> Result<Verdict, CallError> {
+        self.fits(body)?;
         flatten(invoke!(self, moment, policy.plugway_policy_policy.call_review_reply(context, body)))
     }
 

@@ -16,6 +16,10 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 const MAX_RUNNING: usize = 64;
 /// Idle instances that are kept. A call runs to its end on one thread unless it steps aside, so a few suffice.
 const MAX_IDLE: usize = 8;
+/// An instance whose memory has grown beyond this is not kept: one large body would hold it for ever.
+const MAX_IDLE_BYTES: usize = 8 * 1024 * 1024;
+/// How many times a text's size a guest needs to read it, build something of it and write that.
+const MEMORY_PER_BYTE: usize = 6;
 
 /// A call's own clock and chance, the same for all plugins that one request passes.
 #[derive(Clone, Copy, Debug)]
@@ -110,12 +114,21 @@ impl Configured {
         Ok(Taken { live, owner: self, _permit: permit, began: Instant::now() })
     }
 
+    /// Refuses a text that the plugin could not work on within its memory: that is nobody's fault but the text's.
+    pub(super) fn fits(&self, text: &str) -> Result<(), CallError> {
+        let limit = self.plugin.bounds.memory_limit_bytes / MEMORY_PER_BYTE;
+        match text.len() <= limit {
+            true => Ok(()),
+            false => Err(self.failed(Fault::TooLargeForIt { limit })),
+        }
+    }
+
     pub(super) fn limit(&self) -> Duration {
         self.plugin.bounds.call_timeout
     }
 
     fn put_back(&self, live: Live) {
-        if self.isolation == Isolation::PerRequest {
+        if self.isolation == Isolation::PerRequest || live.store.data().limits.memory_bytes > MAX_IDLE_BYTES {
             return;
         }
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);

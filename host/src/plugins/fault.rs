@@ -21,6 +21,10 @@ pub enum Fault {
     OutOfUse(Duration),
     #[error("the plugin refused its settings: {0}")]
     Unconfigured(String),
+    #[error(
+        "what the plugin is to work on is larger than the {limit} bytes that its memory is enough for; raise plugins.memory_limit_mb"
+    )]
+    TooLargeForIt { limit: usize },
     #[error("the plugin returned what the contract forbids: {0}")]
     BrokeContract(String),
 }
@@ -42,7 +46,11 @@ impl Fault {
     pub fn is_the_plugins(&self) -> bool {
         match self {
             Fault::Trapped(_) | Fault::TookTooLong(_) | Fault::TooMuch(_) | Fault::BrokeContract(_) => true,
-            Fault::NoInstance(_) | Fault::Busy(_) | Fault::OutOfUse(_) | Fault::Unconfigured(_) => false,
+            Fault::NoInstance(_)
+            | Fault::Busy(_)
+            | Fault::OutOfUse(_)
+            | Fault::Unconfigured(_)
+            | Fault::TooLargeForIt { .. } => false,
         }
     }
 }

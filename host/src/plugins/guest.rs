@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::AsyncWrite;
 use wasmtime::component::{HasSelf, Linker, ResourceTable};
-use wasmtime::{Engine, StoreLimits, StoreLimitsBuilder};
+use wasmtime::{Engine, ResourceLimiter, StoreLimits, StoreLimitsBuilder};
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, WasiView};
 
@@ -21,12 +21,44 @@ const MAX_RANDOM_BYTES: u64 = 64 * 1024;
 
 /// The data of one guest's store.
 pub struct Guest {
-    pub limits: StoreLimits,
+    pub limits: Limits,
     wasi: WasiCtx,
     table: ResourceTable,
     /// The time and the seed of the running call: a call sees no other clock and no other chance.
     moment: Arc<Moment>,
     log: Arc<LogBudget>,
+}
+
+/// Bounds that remember how far the guest's memory has grown: it never shrinks.
+pub struct Limits {
+    bounds: StoreLimits,
+    pub memory_bytes: usize,
+}
+
+impl ResourceLimiter for Limits {
+    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let allowed = self.bounds.memory_growing(current, desired, maximum)?;
+        if allowed {
+            self.memory_bytes = self.memory_bytes.max(desired);
+        }
+        Ok(allowed)
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        self.bounds.table_growing(current, desired, maximum)
+    }
+
+    fn instances(&self) -> usize {
+        self.bounds.instances()
+    }
+
+    fn tables(&self) -> usize {
+        self.bounds.tables()
+    }
+
+    fn memories(&self) -> usize {
+        self.bounds.memories()
+    }
 }
 
 /// What one call knows of the world.
@@ -56,6 +88,7 @@ impl Guest {
             .tables(8)
             .table_elements(MAX_TABLE_ELEMENTS)
             .build();
+        let limits = Limits { bounds: limits, memory_bytes: 0 };
         Guest { limits, wasi, table: ResourceTable::new(), moment, log }
     }
 

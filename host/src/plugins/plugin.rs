@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
-use wasmtime::Store;
 use wasmtime::component::{Instance, InstancePre};
+use wasmtime::{Store, UpdateDeadline};
 
 /// What one call may cost.
 #[derive(Clone, Copy, Debug)]
@@ -187,7 +187,8 @@ impl Plugin {
         let guest = Guest::new(self.bounds.memory_limit_bytes, self.log.clone());
         let mut store = Store::new(self.pre.engine(), guest);
         store.limiter(|guest| &mut guest.limits);
-        store.epoch_deadline_async_yield_and_update(1);
+        // Tokio's own yielding lets the network have its turn; the plain one would only go through the other tasks.
+        store.epoch_deadline_callback(|_| Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now()))));
         store.set_epoch_deadline(1);
         store.set_hostcall_fuel(self.bounds.answer_bytes);
         let limit = self.load_timeout();

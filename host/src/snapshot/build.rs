@@ -233,21 +233,17 @@ impl Builder<'_> {
         let Some(headers) = &provider.headers else { return Ok(None) };
         let plugin = self.find(&headers.plugin, Kind::Headers)?;
         let plugin = self.configure(plugin, &Map::new(), Isolation::Shared).await?;
-        let mut templates = Vec::with_capacity(headers.templates.len());
+        let (mut templates, mut mistakes) = (Vec::with_capacity(headers.templates.len()), Vec::new());
         for (name, template) in &headers.templates {
-            let variables = plugin
-                .variables(BUILDING, template)
-                .await
-                .map_err(|error| format!("headers.{name}: {}", in_words(error)))?;
-            if let Some(unknown) = variables.iter().find(|variable| !is_known_variable(variable)) {
-                let known = TEMPLATE_VARIABLES.join(", ");
-                return Err(format!(
-                    "headers.{name}: unknown variable `{unknown}`; known are {known} and {HEADER_VARIABLE}<name>"
-                ));
+            match template_variables(&plugin, template).await {
+                Ok(variables) => templates.push(Template { name: name.clone(), text: template.clone(), variables }),
+                Err(message) => mistakes.push(format!("headers.{name}: {message}")),
             }
-            templates.push(Template { name: name.clone(), text: template.clone(), variables });
         }
-        Ok(Some(Templates { plugin, templates }))
+        match mistakes.is_empty() {
+            true => Ok(Some(Templates { plugin, templates })),
+            false => Err(mistakes.join("; ")),
+        }
     }
 
     async fn policies(&mut self, policies: &[config::Policy]) -> Vec<PolicyUse> {
@@ -271,6 +267,18 @@ impl Builder<'_> {
         let configured = self.configure(plugin, &policy.settings, policy.isolation).await?;
         let phases = configured.phases(BUILDING).await.map_err(in_words)?;
         Ok((configured, phases))
+    }
+}
+
+/// What stands in a template, all of it known.
+async fn template_variables(plugin: &Configured, template: &str) -> Result<Vec<String>, String> {
+    let variables = plugin.variables(BUILDING, template).await.map_err(in_words)?;
+    match variables.iter().find(|variable| !is_known_variable(variable)) {
+        None => Ok(variables),
+        Some(unknown) => {
+            let known = TEMPLATE_VARIABLES.join(", ");
+            Err(format!("unknown variable `{unknown}`; known are {known} and {HEADER_VARIABLE}<name>"))
+        }
     }
 }
 

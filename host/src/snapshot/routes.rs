@@ -8,8 +8,9 @@ use http::Method;
 use matchit::{Params, Router};
 use std::sync::Arc;
 
-/// Under these, every route is found again.
-const PREFIXES: [&str; 2] = ["", "/v1/proxy"];
+/// Under this, every route is found again, with and without its version: clients put it before `/chat/completions` as well
+/// as before `/v1/chat/completions`.
+const PROXY: &str = "/v1/proxy";
 
 #[derive(Clone)]
 pub struct ClientRoute {
@@ -84,8 +85,9 @@ impl Routes {
             return Err(format!("{} {} is already served", route.method, route.path));
         }
         let route = Arc::new(route);
-        for prefix in PREFIXES {
-            let path = format!("{prefix}{}", route.path);
+        let without_version = route.path.strip_prefix("/v1").map(|path| format!("{PROXY}{path}"));
+        let paths = [route.path.clone(), format!("{PROXY}{}", route.path)];
+        for path in paths.into_iter().chain(without_version) {
             match self.router.at_mut(&path) {
                 Ok(found) => found.value.push(route.clone()),
                 Err(_) => self.router.insert(&path, vec![route.clone()]).map_err(|error| format!("{path}: {error}"))?,
@@ -127,7 +129,7 @@ mod tests {
     #[test]
     fn canonical_routes_stand_under_the_proxy_prefix_too() {
         let routes = Routes::canonical();
-        for path in ["/v1/chat/completions", "/v1/proxy/v1/chat/completions"] {
+        for path in ["/v1/chat/completions", "/v1/proxy/v1/chat/completions", "/v1/proxy/chat/completions"] {
             assert!(routes.find(&Method::POST, path).is_ok(), "{path}");
         }
         assert_eq!(routes.find(&Method::GET, "/v1/nothing").err(), Some(RouteError::NoSuchPath));

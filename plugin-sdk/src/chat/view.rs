@@ -264,6 +264,24 @@ impl<'a> Extra<'a> {
         self.0.push((name.into(), value));
     }
 
+    /// Gives a member this value, in its place where it is there already.
+    ///
+    /// ```
+    /// use plugway_sdk::chat::{Extra, Json};
+    ///
+    /// let mut members: Extra = serde_json::from_str(r#"{"model": "a", "n": 1}"#)?;
+    /// members.set("model", Json::of(&"b"));
+    /// assert_eq!(serde_json::to_string(&members)?, r#"{"model":"b","n":1}"#);
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    pub fn set(&mut self, name: impl Into<Text<'a>>, value: Json<'a>) {
+        let name = name.into();
+        match self.0.iter_mut().find(|(member, _)| *member == name) {
+            Some((_, old)) => *old = value,
+            None => self.0.push((name, value)),
+        }
+    }
+
     /// The member of this name.
     pub fn get(&self, name: &str) -> Option<&Json<'a>> {
         self.iter().find(|(member, _)| *member == name).map(|(_, value)| value)

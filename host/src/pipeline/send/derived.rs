@@ -45,6 +45,16 @@ impl Derived {
     }
 }
 
+impl Derived {
+    /// What has been derived for a provider, as far as nobody is renewing it now.
+    pub fn secrets_of(&self, candidate: &Candidate) -> Vec<Secret> {
+        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let provider = &candidate.target.config.name;
+        let own = slots.iter().filter(|(slot, _)| slot.provider == *provider);
+        own.filter_map(|(_, credential)| credential.try_lock().ok()?.secret()).collect()
+    }
+}
+
 #[derive(Default)]
 pub struct Credential {
     current: Option<(Secret, Instant)>,

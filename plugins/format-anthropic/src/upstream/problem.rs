@@ -12,12 +12,12 @@ pub(crate) fn decode(status: u16, headers: &[Header], body: &str) -> Problem {
         Ok(StreamEvent { error: Some(error), .. }) => from_body(error, Some(status)),
         _ => foreign(status, body),
     };
-    Problem { retry_after_ms: retry_after_ms(headers), ..problem }
+    problem.retry_after(headers)
 }
 
 /// An error in Anthropic's words; `status` is absent in a stream.
 pub(crate) fn from_body(error: ErrorBody<'_>, status: Option<u16>) -> Problem {
-    let kind = kind(&error.kind).unwrap_or_else(|| status.map_or(ProblemKind::Upstream, of_status));
+    let kind = kind(&error.kind).unwrap_or_else(|| status.map_or(ProblemKind::Upstream, ProblemKind::of_status));
     // Bedrock and Vertex say `invalid_request_error` with statuses of their own; the size is what the caller can mend.
     let kind = if status == Some(413) { ProblemKind::TooLarge } else { kind };
     let code = code(kind, &error.kind, &error.message);
@@ -39,20 +39,6 @@ fn kind(error: &str) -> Option<ProblemKind> {
         "api_error" => ProblemKind::Upstream,
         _ => return None,
     })
-}
-
-fn of_status(status: u16) -> ProblemKind {
-    match status {
-        401 => ProblemKind::Unauthenticated,
-        402 | 403 => ProblemKind::Forbidden,
-        404 => ProblemKind::NotFound,
-        408 | 504 => ProblemKind::Timeout,
-        413 => ProblemKind::TooLarge,
-        429 => ProblemKind::RateLimited,
-        503 | 529 => ProblemKind::Overloaded,
-        400..=499 => ProblemKind::InvalidRequest,
-        _ => ProblemKind::Upstream,
-    }
 }
 
 fn code(kind: ProblemKind, error: &str, message: &str) -> Option<&'static str> {
@@ -78,7 +64,7 @@ fn foreign(status: u16, body: &str) -> Problem {
             .find_map(|pointer| value.pointer(pointer)?.as_str())
             .filter(|message| !message.is_empty())
     });
-    let problem = Problem::new(of_status(status), message.map_or_else(|| silent(Some(status)), str::to_owned));
+    let problem = Problem::new(ProblemKind::of_status(status), message.map_or_else(|| silent(Some(status)), str::to_owned));
     let excerpt: String = body.chars().take(EXCERPT).collect();
     let problem = if message.is_none() && !excerpt.is_empty() {
         problem.detail(format!("status {status}, {excerpt}"))
@@ -94,14 +80,4 @@ pub(crate) fn silent(status: Option<u16>) -> String {
         Some(status) => format!("the upstream answered with status {status} and did not say why"),
         None => "the upstream broke off the stream and did not say why".to_owned(),
     }
-}
-
-/// Milliseconds first, then seconds. Dates need a clock; the host has one and reads them itself.
-fn retry_after_ms(headers: &[Header]) -> Option<u64> {
-    let number = |name: &str| {
-        let header = headers.iter().find(|header| header.name.eq_ignore_ascii_case(name))?;
-        header.value.trim().parse::<f64>().ok().filter(|number| number.is_finite() && *number >= 0.0)
-    };
-    let milliseconds = number("retry-after-ms").or_else(|| number("retry-after").map(|seconds| seconds * 1_000.0))?;
-    Some(milliseconds.round() as u64)
 }
