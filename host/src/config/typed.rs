@@ -43,7 +43,7 @@ typed! {
         debounce_ms: Whole<0, 60_000>,
         /// How long one call into a plugin may take. Default: 1000.
         call_timeout_ms: Whole<1, 600_000>,
-        /// How much memory one instance of a plugin may have. Default: 64.
+        /// How much memory one instance of a plugin may have. Default: 256.
         memory_limit_mb: Whole<1, 4096>,
     } later []
 

@@ -1,4 +1,5 @@
 //! The component on a warm instance, in an engine that is set up as the gateway's.
+#![expect(clippy::ptr_arg, reason = "`bindgen!` makes `&String` of a named string type")]
 
 use anyhow::{Context, Result};
 use exports::plugway::format::{client, upstream};
@@ -68,7 +69,7 @@ impl Instance {
         store.epoch_deadline_async_yield_and_update(1);
         store.set_epoch_deadline(1);
         let exports = FormatPlugin::instantiate_async(&mut store, &component, &linker).await?;
-        let configured = exports.plugway_plugin_lifecycle().call_configure(&mut store, "{}").await?;
+        let configured = exports.plugway_plugin_lifecycle().call_configure(&mut store, &"{}".to_owned()).await?;
         configured.map_err(|problem| anyhow::anyhow!(problem.message)).context("configure")?;
         Ok(Instance { store, exports })
     }
@@ -79,39 +80,39 @@ impl Instance {
         self.store.set_hostcall_fuel(ANSWER_BYTES);
     }
 
-    pub(crate) async fn encode_request(&mut self, model: &str, body: &str) -> Result<String> {
+    pub(crate) async fn encode_request(&mut self, model: &str, body: &String) -> Result<String> {
         self.begin();
         let half = self.exports.plugway_format_upstream();
         let translated = half.call_encode_request(&mut self.store, CHAT, model, body).await?;
         Ok(translated.map_err(refused)?.body)
     }
 
-    pub(crate) async fn decode_reply(&mut self, body: &str) -> Result<String> {
+    pub(crate) async fn decode_reply(&mut self, body: &String) -> Result<String> {
         self.begin();
         let half = self.exports.plugway_format_upstream();
         half.call_decode_reply(&mut self.store, CHAT, body).await?.map_err(refused)
     }
 
-    pub(crate) async fn decode_events(&mut self, state: &str, events: &[upstream::Event]) -> Result<upstream::Decoded> {
+    pub(crate) async fn decode_events(&mut self, state: &String, events: &[upstream::Event]) -> Result<upstream::Decoded> {
         self.begin();
         let half = self.exports.plugway_format_upstream();
         half.call_decode_events(&mut self.store, CHAT, state, events, false).await?.map_err(refused)
     }
 
-    pub(crate) async fn decode_request(&mut self, model: &str, body: &str) -> Result<String> {
+    pub(crate) async fn decode_request(&mut self, model: &str, body: &String) -> Result<String> {
         self.begin();
         let half = self.exports.plugway_format_client();
         let translated = half.call_decode_request(&mut self.store, CHAT, model, true, body).await?;
         Ok(translated.map_err(refused)?.body)
     }
 
-    pub(crate) async fn encode_reply(&mut self, body: &str) -> Result<String> {
+    pub(crate) async fn encode_reply(&mut self, body: &String) -> Result<String> {
         self.begin();
         let half = self.exports.plugway_format_client();
         half.call_encode_reply(&mut self.store, CHAT, body).await?.map_err(refused)
     }
 
-    pub(crate) async fn encode_events(&mut self, state: &str, chunks: &[String]) -> Result<client::Encoded> {
+    pub(crate) async fn encode_events(&mut self, state: &String, chunks: &[String]) -> Result<client::Encoded> {
         self.begin();
         let half = self.exports.plugway_format_client();
         let open = client::Progress::Open;

@@ -30,7 +30,7 @@ fn an_empty_file_means_the_defaults() {
     assert_eq!(config.plugins.cache_directory, Path::new("/home/user/.cache/plugway"));
     assert_eq!(config.plugins.debounce, Duration::from_millis(200));
     assert_eq!(config.plugins.call_timeout, Duration::from_secs(1));
-    assert_eq!(config.plugins.memory_limit_bytes, 64 << 20);
+    assert_eq!(config.plugins.memory_limit_bytes, 256 << 20);
     assert_eq!(config.limits.body_bytes, 32 << 20);
     assert_eq!(config.limits.event_bytes, 4 << 20);
     assert_eq!(config.limits.connections, 10_000);

@@ -172,7 +172,7 @@ fn plugins() {
         ),
         (
             "providers: {a: {plugin: ../openai}}",
-            &["providers.a.plugin (line 1): must name a plugin, such as openai or openai@^1.2, with letters, \
+            &["providers.a.plugin (line 1): must name a plugin, such as echo or echo@^1.2, with letters, \
                  digits, `-`, `_` and `.`"],
         ),
         (
