@@ -4,6 +4,7 @@ mod check;
 mod plugin;
 mod serve;
 
+use crate::plugins;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -59,6 +60,9 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
+    /// What a gateway starts to compile a plugin.
+    #[command(name = plugins::COMPILE, hide = true)]
+    CompileForParent,
     /// Build plugins and look into them.
     #[command(subcommand)]
     Plugin(PluginCommand),
@@ -102,11 +106,22 @@ pub fn run() -> ExitCode {
     match arguments.command {
         Command::Serve { config, listen } => serve::serve(config, listen.as_deref()),
         Command::Check { config } => check::check(config),
+        Command::CompileForParent => compile_for_parent(),
         Command::Plugin(PluginCommand::Build { folders, out }) => plugin::build(&folders, &out),
         Command::Plugin(PluginCommand::Check { files }) => plugin::check(&files),
         Command::Plugin(PluginCommand::Inspect { files, json }) => plugin::inspect(&files, json),
     }
     .into()
+}
+
+fn compile_for_parent() -> Exit {
+    match plugins::compile_for_parent() {
+        Ok(()) => Exit::Fine,
+        Err(message) => {
+            eprintln!("plugway: {message}");
+            Exit::Refused
+        }
+    }
 }
 
 /// What is read when no configuration is named.

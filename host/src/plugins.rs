@@ -16,7 +16,7 @@ mod log_budget;
 mod plugin;
 mod stats;
 
-pub use artifact::digest;
+pub use artifact::{COMPILE, compile_for_parent, digest};
 pub use configured::{CallError, Configured, Moment, Watcher};
 pub use fault::Fault;
 pub use inspect::Kind;

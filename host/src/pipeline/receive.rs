@@ -45,6 +45,10 @@ pub fn local(request: &Request, candidate: &Candidate, reply: LocalReply) -> Res
     match reply {
         LocalReply::Whole(body) => Ok(Answer::Canonical(problem::checked_object(&candidate.ready()?.plugin, body)?)),
         LocalReply::Chunks(chunks) if request.kind.streaming => {
+            if chunks.iter().any(|chunk| chat::inspect_chunk(chunk).is_none()) {
+                let plugin = &candidate.ready()?.plugin;
+                return Err(problem::from_call(plugin.broke_contract("it answers with something that is no chunk")));
+            }
             Ok(Answer::Stream(Box::new(AnswerStream::local(chunks))))
         }
         LocalReply::Chunks(_) => {

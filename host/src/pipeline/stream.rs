@@ -92,14 +92,12 @@ impl Interpreter {
 }
 
 impl AnswerStream {
+    /// Of chunks that are all there, and known to be chunks.
     pub fn local(chunks: Vec<String>) -> Self {
         let mut batch = Batch { content: true, ..Batch::default() };
         batch.end = Some(Ok(()));
         for chunk in chunks {
-            match chat::inspect_chunk(&chunk) {
-                Some(facts) => batch.usage = facts.usage.or(batch.usage),
-                None => batch.end = Some(Err(malformed())),
-            }
+            batch.usage = chat::glance(&chunk).and_then(|facts| facts.usage).or(batch.usage);
             batch.chunks.push(chunk);
         }
         AnswerStream {

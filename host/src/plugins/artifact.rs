@@ -4,15 +4,18 @@
 use sha2::{Digest, Sha256};
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::SystemTime;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
 /// Artifacts beyond this many are removed, the longest unused first.
 const MAX_ENTRIES: usize = 256;
+/// The hidden command that compiles for a gateway.
+pub const COMPILE: &str = "compile-for-parent";
 
 /// The sha256 of a plugin's bytes, in hexadecimal: what a plugin is, whatever it is called.
 pub fn digest(wasm: &[u8]) -> String {
@@ -43,7 +46,10 @@ impl Artifacts {
         if let Some(component) = path.as_deref().and_then(|path| read(engine, path)) {
             return Ok(component);
         }
-        let code = super::engine::compile(wasm)?;
+        let code = match compile_apart(wasm) {
+            Some(code) if deserialize(engine, &code).is_ok() => code,
+            Some(_) | None => super::engine::compile(wasm)?,
+        };
         if let Some(path) = path {
             match write(&path, &code) {
                 Ok(()) => {
@@ -74,6 +80,30 @@ impl Artifacts {
             let _ = fs::remove_file(path);
         }
     }
+}
+
+/// Compiles in a process of its own: a compiler takes a hundred megabytes that no allocator gives back in full, and what
+/// crashes it must not crash the gateway. None where no process can be made, or the component does not compile.
+fn compile_apart(wasm: &[u8]) -> Option<Vec<u8>> {
+    let mut child = Command::new("/proc/self/exe")
+        .arg(COMPILE)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .ok()?;
+    // It reads everything before it writes anything, so neither waits for the other.
+    let written = child.stdin.take()?.write_all(wasm);
+    let output = child.wait_with_output().ok()?;
+    (written.is_ok() && output.status.success()).then_some(output.stdout)
+}
+
+/// What that process does: a component on standard input, machine code on standard output.
+pub fn compile_for_parent() -> Result<(), String> {
+    let mut wasm = Vec::new();
+    io::stdin().read_to_end(&mut wasm).map_err(|error| error.to_string())?;
+    let code = super::engine::compile(&wasm).map_err(|error| format!("{error:#}"))?;
+    io::stdout().write_all(&code).map_err(|error| error.to_string())
 }
 
 fn entry_name(engine: &Engine, digest: &str) -> String {

@@ -12,6 +12,8 @@ const TICK: Duration = Duration::from_millis(2);
 const MAX_INSTANCES: u32 = 1_000;
 /// Enough for deep JSON and small enough that endless recursion ends at once.
 const MAX_STACK_BYTES: usize = 512 * 1024;
+/// Slots that keep their pages after an instance is gone. Warm instances are kept elsewhere; these serve fresh ones.
+const WARM_SLOTS: u32 = 8;
 /// Memory that an idle slot keeps instead of giving it back to the system.
 const KEEP_RESIDENT_BYTES: usize = 256 * 1024;
 
@@ -34,6 +36,7 @@ impl Serving {
             .total_stacks(MAX_INSTANCES)
             .max_memories_per_component(1)
             .max_memory_size(memory_limit_bytes)
+            .max_unused_warm_slots(WARM_SLOTS)
             .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
             .async_stack_keep_resident(16 * 1024);
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));

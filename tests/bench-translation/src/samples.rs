@@ -57,11 +57,6 @@ fn replies(bench: &mut Bench) -> Result<()> {
 /// Events in the middle of a stream, which nearly all are.
 fn upstream_streams(bench: &mut Bench) -> Result<()> {
     let state = decode_events(&bench.native, CHAT, "", &stream_start(), false).expect("a stream").state;
-    for (name, st) in [("nostate", String::new()), ("state", state.clone())] {
-        println!("{st}");
-        bench.case(&format!("floor {name}"), 0, |native| { let d = decode_events(native, CHAT, &st, &[], false).unwrap(); (d.state, d.chunks) },
-            async |wasm| { let d = wasm.decode_events(&st, &[]).await?; Ok((d.state, d.chunks)) })?;
-    }
     for (name, event) in [("text", text_event()), ("arguments", arguments_event())] {
         for count in [1, BATCH] {
             let events = vec![event.clone(); count];
