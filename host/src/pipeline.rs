@@ -55,6 +55,8 @@ async fn run(gateway: &Gateway, admitted: &mut Admitted) -> Result<encode::Reply
     if models::is_list(call) {
         return Ok(models::list(call));
     }
+    // A dialect that nobody speaks any more is not worth reading.
+    call.speaker()?;
     let request = decode::decode(call, std::mem::take(body), record)?;
     let request = review::request(call, request).await?;
     let candidates = route::route(call, &request)?;

@@ -98,7 +98,8 @@ impl Reloader {
             return self.refuse(file, reason);
         }
         let snapshot = self.build(None, self.files.plugins_with(&file, Some(&plugin))).await;
-        let added = self.added_troubles(&snapshot);
+        let mut added = self.added_troubles(&snapshot);
+        added.extend(redirected(&self.live.current(), &snapshot));
         if !added.is_empty() {
             return self.refuse(file, sentences(&added));
         }
@@ -187,6 +188,26 @@ impl Reloader {
         self.live.accept(file);
         self.metrics.reload(ReloadOutcome::Swapped);
     }
+}
+
+/// Providers whose keys another version of their plugin would send to another place: where the operator named no place,
+/// the plugin did, and a file dropped into a folder must not be enough to carry keys away.
+fn redirected(current: &Snapshot, next: &Snapshot) -> Vec<Trouble> {
+    next.providers()
+        .filter(|target| !target.config.keys.is_empty())
+        .filter_map(|target| {
+            let before = current.provider(&target.config.name)?.ready.as_ref().ok()?.base_url.as_ref()?;
+            let after = target.ready.as_ref().ok()?.base_url.as_ref()?;
+            let moved = before.scheme() != after.scheme() || before.authority() != after.authority();
+            moved.then(|| Trouble {
+                path: format!("providers.{}", target.config.name),
+                message: format!(
+                    "its keys would go to {after} instead of {before}; if that is meant, write the new address as \
+                     network_config.base_url"
+                ),
+            })
+        })
+        .collect()
 }
 
 fn sentences(troubles: &[Trouble]) -> String {

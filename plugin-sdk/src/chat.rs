@@ -17,16 +17,20 @@
 //!
 //! Plugins declare views of their own dialect in the same way with [`json_view!`](crate::json_view).
 
+mod head;
 mod reply;
 mod request;
 mod view;
+mod write;
 
+pub use head::Head;
 pub use reply::{Choice, Chunk, Delta, DeltaChoice, ErrorReply, ErrorReplyBody, Response, TokenDetails, Usage};
 pub use request::{
     Content, ContentPart, File, Function, FunctionCall, ImageUrl, JsonSchema, Message, NamedFunction, NamedTool,
     NativeBlock, ReasoningDetail, Request, ResponseFormat, Stop, StreamOptions, TextBlock, Tool, ToolCall, ToolChoice,
 };
 pub use view::{Extra, Json, Member, Text, TextOr};
+pub use write::{push_number, push_text};
 
 /// The call's time in seconds since 1970-01-01T00:00:00Z, for the `created` of answers whose upstream gives none. In a
 /// component this is the host's clock for the call, so a call that is replayed gives the same; in native tests it is 0.

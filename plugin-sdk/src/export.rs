@@ -4,8 +4,7 @@ use crate::bindings::format_client::exports::plugway::format::client as wit_clie
 use crate::bindings::format_upstream::exports::plugway::format::upstream as wit_upstream;
 use crate::bindings::plugin::exports::plugway::plugin::lifecycle::Manifest;
 use crate::bindings::policy::exports::plugway::policy::policy as wit_policy;
-use crate::{ClientFormat, Context, Event, Plugin, Policy, Problem, Progress, UpstreamFormat};
-use serde::Serialize;
+use crate::{ClientFormat, Context, Event, Plugin, Policy, Problem, Progress, StreamState, UpstreamFormat};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -280,7 +279,7 @@ pub fn decode_events<P: UpstreamFormat>(
     if end && matches!(progress, Progress::Open) {
         progress = settle(plugin.decode_end(operation, &mut state, &mut chunks));
     }
-    Ok(wit_upstream::Decoded { state: save(&state)?, chunks, progress })
+    Ok(wit_upstream::Decoded { state: state.save()?, chunks, progress })
 }
 
 /// A problem with one event must not take the chunks before it along.
@@ -305,7 +304,7 @@ pub fn encode_events<P: ClientFormat>(
         Progress::Complete => plugin.encode_end(operation, &mut state, &mut events)?,
         Progress::Failed(problem) => plugin.encode_failure(operation, &mut state, problem, &mut events),
     }
-    Ok(wit_client::Encoded { state: save(&state)?, events })
+    Ok(wit_client::Encoded { state: state.save()?, events })
 }
 
 pub fn review_chunks<P: Policy>(
@@ -327,18 +326,10 @@ pub fn review_chunks<P: Policy>(
     if end && refusal.is_none() {
         refusal = plugin.review_end(context, &mut state, &mut passed)?;
     }
-    Ok(wit_policy::Reviewed { state: save(&state)?, chunks: passed, refusal })
+    Ok(wit_policy::Reviewed { state: state.save()?, chunks: passed, refusal })
 }
 
-fn restore<S: Default + DeserializeOwned>(state: &str) -> Result<S, Problem> {
-    if state.is_empty() {
-        return Ok(S::default());
-    }
-    serde_json::from_str(state)
-        .map_err(|error| Problem::internal(format!("the stream's state cannot be read: {error}")))
-}
-
-fn save<S: Serialize>(state: &S) -> Result<String, Problem> {
-    serde_json::to_string(state)
-        .map_err(|error| Problem::internal(format!("the stream's state cannot be written: {error}")))
+/// A stream that has not begun has no text yet.
+fn restore<S: StreamState>(state: &str) -> Result<S, Problem> {
+    if state.is_empty() { Ok(S::default()) } else { S::restore(state) }
 }

@@ -2,14 +2,12 @@ pub use crate::bindings::format_client::exports::plugway::format::client::{Place
 pub use crate::bindings::format_types::plugway::format::types::{Progress, Translated};
 /// One frame of a stream.
 pub use crate::bindings::plugin::plugway::plugin::types::Event;
-use crate::{Header, Plugin, Problem};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use crate::{Header, Plugin, Problem, StreamState};
 
 /// Between the canonical form and what an upstream speaks.
 ///
 /// Streams are decoded one event at a time, so that no result can depend on how events were batched; what must be
-/// remembered between two events goes into [`State`](UpstreamFormat::State), which the host keeps as JSON text.
+/// remembered between two events goes into [`State`](UpstreamFormat::State), which the host keeps as text.
 ///
 /// This one speaks to a service that wants one prompt and streams `{"word": …}`, then `{"words": 12}`:
 ///
@@ -90,10 +88,10 @@ pub trait UpstreamFormat: Plugin {
 
     /// What is remembered between two events of a stream; `()` where nothing is.
     ///
-    /// A stream begins with the default. From then on the state travels as JSON, out after every batch and back in
-    /// with the next, perhaps to another instance: keep it small (flags, indices, what is still owed), never the text so
-    /// far, and use no type that JSON cannot give back as it was.
-    type State: Default + Serialize + DeserializeOwned;
+    /// A stream begins with the default. From then on the state travels as text, out after every batch and back in with
+    /// the next, perhaps to another instance: keep it small (flags, indices, what is still owed), never the text so far.
+    /// Whatever serde can write and read is a state, as JSON.
+    type State: StreamState;
 
     /// Canonical request in, the upstream's request out.
     ///
@@ -210,7 +208,7 @@ pub trait ClientFormat: Plugin {
     const DIALECT: &'static str;
 
     /// What is remembered between two chunks of a stream, as in [`UpstreamFormat::State`]; `()` where nothing is.
-    type State: Default + Serialize + DeserializeOwned;
+    type State: StreamState;
 
     /// The routes on which callers of the dialect are served.
     fn routes(&self) -> Vec<Route>;

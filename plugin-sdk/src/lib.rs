@@ -67,6 +67,7 @@ mod policy;
 mod problem;
 mod provider;
 pub mod sse;
+mod state;
 
 pub use format::{ClientFormat, Event, Place, Progress, Route, Translated, UpstreamFormat};
 pub use headers::{HeaderTemplates, Variable};
@@ -78,6 +79,7 @@ pub use provider::{
     Acquisition, Auth, Body, Call, Capabilities, Edit, Fetch, Framing, HttpReply, LocalReply, Outgoing, Pause,
     Placement, Preset, Provider, Step,
 };
+pub use state::{Pack, StreamState, Unpack};
 
 /// One HTTP header.
 pub use bindings::plugin::plugway::plugin::types::Header;

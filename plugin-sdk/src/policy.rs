@@ -1,7 +1,5 @@
 pub use crate::bindings::policy::exports::plugway::policy::policy::{Context, Phases, Verdict};
-use crate::{Plugin, Problem};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use crate::{Plugin, Problem, StreamState};
 
 /// What may pass. Every method but [`phases`](Policy::phases) has a default that lets everything pass: implement those
 /// of the phases that the policy names.
@@ -41,7 +39,7 @@ use serde::de::DeserializeOwned;
 pub trait Policy: Plugin {
     /// What is remembered between two chunks of a stream, as in
     /// [`UpstreamFormat::State`](crate::UpstreamFormat::State); `()` where nothing is.
-    type State: Default + Serialize + DeserializeOwned;
+    type State: StreamState;
 
     /// Which phases to be called for.
     fn phases(&self) -> Phases;

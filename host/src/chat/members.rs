@@ -18,7 +18,7 @@ pub enum BodyError {
     NotUtf8(usize),
     #[error("the body is nested more than {MAX_DEPTH} levels deep")]
     TooDeep,
-    #[error("the body is not a JSON object: {0}")]
+    #[error("the body cannot be read as a JSON object: {0}")]
     NotJson(String),
 }
 
@@ -224,7 +224,7 @@ mod tests {
         let reason = |body: &[u8]| Members::of(body).err().expect("refused").to_string();
         assert_eq!(reason(b""), "the body is empty; send a JSON object");
         assert_eq!(reason(b"\xff"), "the body is not UTF-8: byte 0 is wrong");
-        assert!(reason(b"[1]").starts_with("the body is not a JSON object: invalid type: sequence"));
+        assert!(reason(b"[1]").starts_with("the body cannot be read as a JSON object: invalid type: sequence"));
         assert!(reason(b"{\"model\":").contains("EOF"));
         assert!(reason(b"{} {}").contains("trailing characters"));
         assert!(reason(b"{\"model\":\"a\",\"mod\\u0065l\":\"b\"}").contains("`model` stands in it twice"));

@@ -122,11 +122,11 @@ async fn outbound(
         auth: outgoing.auth,
         body,
         dialect: outgoing.dialect,
-        framing: match outgoing.framing {
-            Framing::None => None,
-            Framing::Sse => Some(crate::framing::Framing::Sse),
-            Framing::Ndjson => Some(crate::framing::Framing::NdJson),
-            Framing::AwsEventStream => Some(crate::framing::Framing::AwsEventStream),
+        framing: match (request.kind.streaming, outgoing.framing) {
+            (false, _) | (true, Framing::None) => None,
+            (true, Framing::Sse) => Some(crate::framing::Framing::Sse),
+            (true, Framing::Ndjson) => Some(crate::framing::Framing::NdJson),
+            (true, Framing::AwsEventStream) => Some(crate::framing::Framing::AwsEventStream),
         },
     })
 }
@@ -139,7 +139,10 @@ fn destination(
 ) -> Result<Destination, Failure> {
     let ready = candidate.ready()?;
     let broke = |what: String| problem::from_call(ready.plugin.broke_contract(what));
-    let method = Method::from_bytes(method.as_bytes()).map_err(|_| broke(format!("{method:?} is no method")))?;
+    // `CONNECT` above all would make another connection of it than the operator meant.
+    const METHODS: [Method; 5] = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+    let known = METHODS.into_iter().find(|known| known.as_str() == method);
+    let method = known.ok_or_else(|| broke(format!("{method:?} is no method that is sent")))?;
     let url = url::join(ready.base_url.as_ref(), path, over).map_err(|error| match error {
         url::UrlError::NoBase => Failure::new(
             FailureKind::Unavailable,

@@ -20,13 +20,15 @@ pub async fn first_that_answers(
     record: &mut Record,
 ) -> Result<Answer, Failure> {
     let mut first: Option<Failure> = None;
-    for candidate in candidates {
+    let last = candidates.len().saturating_sub(1);
+    for (index, candidate) in candidates.into_iter().enumerate() {
         note(record, &candidate);
         match attempt(gateway, call, request, &candidate, record).await {
             Ok(answer) => return Ok(answer),
             Err(failure) => {
-                let is_final = !failure.may_be_rescued();
-                if first.is_some() || !is_final {
+                let is_final = index == last || !failure.may_be_rescued();
+                // The first is told when all have failed.
+                if !is_final || first.is_some() {
                     failure.log(&call.id);
                 }
                 first.get_or_insert(failure);

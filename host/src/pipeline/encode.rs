@@ -11,7 +11,7 @@ use super::decode::Request;
 use super::problem;
 use super::receive::Answer;
 use super::review::ChunkReview;
-use super::stream::AnswerStream;
+use super::stream::{AnswerStream, Passing};
 use crate::chat;
 use crate::error::Failure;
 use crate::plugins::Moment;
@@ -97,7 +97,7 @@ fn stream(call: &Call, request: &Request, mut stream: Box<AnswerStream>) -> Resu
     // Proxies in front, nginx foremost, would hold events back.
     headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
     let review = ChunkReview::of(call, request)?;
-    let wants_usage = !stream.passes && (!call.is_canonical() || request.wants_usage());
+    let wants_usage = stream.passing == Passing::Translated && (!call.is_canonical() || request.wants_usage());
     Ok(Reply { status: StatusCode::OK, headers, content: Content::Stream { stream, review, wants_usage } })
 }
 

@@ -82,10 +82,12 @@ pub async fn finish(
         headers.insert(name, value);
     }
     let configured = configured(call, candidate).await?;
+    let plugin = &candidate.ready()?.plugin;
     let mut url = destination.url;
     if let Some(auth) = auth {
         let secret = secret(gateway, candidate, &auth.credential).await?;
-        url = place(&mut headers, url, &auth, &secret);
+        url = place(&mut headers, url, &auth, &secret)
+            .ok_or_else(|| problem::from_call(plugin.broke_contract("it wants a credential where none may stand")))?;
     }
     // Over the secret too: an operator who writes an authorization header means it.
     for (name, value) in configured {
@@ -182,23 +184,23 @@ async fn secret(gateway: &Gateway, candidate: &Candidate, name: &str) -> Result<
     gateway.upstreams.derived().slot(candidate, name).lock().await.secret().ok_or_else(missing)
 }
 
-/// Puts a secret where the plugin said.
-fn place(headers: &mut HeaderMap, url: Uri, auth: &Auth, secret: &Secret) -> Uri {
+/// Puts a secret where the plugin said; None where it may not stand there.
+fn place(headers: &mut HeaderMap, url: Uri, auth: &Auth, secret: &Secret) -> Option<Uri> {
     match &auth.placement {
         Placement::Bearer => {
             let bearer = [b"Bearer ", secret.expose().as_bytes()].concat();
             insert_secret(headers, AUTHORIZATION, &bearer);
-            url
+            Some(url)
         }
         Placement::Header(name) => {
-            if let Ok(name) = HeaderName::from_bytes(name.as_bytes())
-                && !hygiene::is_host_controlled(&name)
-            {
-                insert_secret(headers, name, secret.expose().as_bytes());
+            let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
+            if hygiene::is_host_controlled(&name) {
+                return None;
             }
-            url
+            insert_secret(headers, name, secret.expose().as_bytes());
+            Some(url)
         }
-        Placement::Query(name) => with_query(url, name, secret),
+        Placement::Query(name) => Some(with_query(url, name, secret)),
     }
 }
 

@@ -39,7 +39,7 @@ pub fn may_go_up(name: &HeaderName) -> bool {
     !is_host_controlled(name)
         && !NAMES.contains(name)
         && !PREFIXES.iter().any(|prefix| text.starts_with(prefix))
-        && !SECRETS.iter().any(|word| text.contains(word))
+        && (text == "idempotency-key" || !SECRETS.iter().any(|word| text.contains(word)))
 }
 
 /// The caller's headers that go on.

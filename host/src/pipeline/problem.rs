@@ -93,6 +93,10 @@ fn from_fault(plugin: &str, fault: &Fault) -> Failure {
             let message = format!("the request is larger than the {limit} bytes that can be translated");
             Failure::new(FailureKind::TooLarge, message).code("request_too_large").detail(detail)
         }
+        Fault::AnswerTooLargeForIt { limit } => {
+            let message = format!("the provider's answer is larger than the {limit} bytes that can be translated");
+            Failure::upstream(message).code("upstream_too_large").detail(detail)
+        }
         Fault::TookTooLong(_) => {
             Failure::new(FailureKind::Plugin, format!("the plugin {plugin} took too long for this request"))
                 .code("plugin_timeout")

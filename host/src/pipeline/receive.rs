@@ -10,7 +10,7 @@ use super::problem;
 use super::route::Candidate;
 use super::scrub::Scrub;
 use super::send::UpstreamReply;
-use super::stream::{AnswerStream, Interpreter};
+use super::stream::{AnswerStream, Interpreter, Passing};
 use crate::chat::{self, Members};
 use crate::error::{Failure, Verbatim};
 use crate::framing::Framing;
@@ -70,8 +70,8 @@ pub async fn receive(
         return Err(refused(gateway, call, candidate, &expected, reply).await);
     }
     match expected.framing {
-        Some(framing) if request.kind.streaming && !is_document(&reply.headers)? => {
-            stream(call, candidate, expected.dialect, framing, reply).await
+        Some(framing) if !is_document(&reply.headers)? => {
+            stream(call, request, candidate, expected.dialect, framing, reply).await
         }
         Some(_) | None => whole(call, request, candidate, &expected.dialect, reply).await,
     }
@@ -80,6 +80,7 @@ pub async fn receive(
 /// A stream, up to its first content.
 async fn stream(
     call: &Call,
+    request: &Request,
     candidate: &Candidate,
     dialect: String,
     framing: Framing,
@@ -94,7 +95,11 @@ async fn stream(
         Interpreter::format(format, call)
     };
     let limits = &call.snapshot.config.limits;
-    let mut stream = AnswerStream::upstream(reply.body, framing, interpreter, passes, limits);
+    let passing = match passes {
+        false => Passing::Translated,
+        true => Passing::AsItComes { usage: !call.is_canonical() || request.wants_usage() },
+    };
+    let mut stream = AnswerStream::upstream(reply.body, framing, interpreter, passing, limits);
     if passes {
         stream.headers = come_down(&reply.headers);
     }

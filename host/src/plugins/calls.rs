@@ -63,7 +63,7 @@ impl Configured {
     }
 
     pub async fn decode_reply(&self, moment: Moment, operation: &str, body: &String) -> Result<String, CallError> {
-        self.fits(body)?;
+        self.fits_answer(body)?;
         flatten(invoke!(self, moment, upstream.plugway_format_upstream.call_decode_reply(operation, body)))
     }
 
@@ -120,7 +120,7 @@ impl Configured {
     }
 
     pub async fn encode_reply(&self, moment: Moment, operation: &str, body: &String) -> Result<String, CallError> {
-        self.fits(body)?;
+        self.fits_answer(body)?;
         flatten(invoke!(self, moment, client.plugway_format_client.call_encode_reply(operation, body)))
     }
 
@@ -178,7 +178,7 @@ impl Configured {
     }
 
     pub async fn review_reply(&self, moment: Moment, context: &Context, body: &String) -> Result<Verdict, CallError> {
-        self.fits(body)?;
+        self.fits_answer(body)?;
         flatten(invoke!(self, moment, policy.plugway_policy_policy.call_review_reply(context, body)))
     }
 

@@ -114,13 +114,16 @@ impl Configured {
         Ok(Taken { live, owner: self, _permit: permit, began: Instant::now() })
     }
 
-    /// Refuses a text that the plugin could not work on within its memory: that is nobody's fault but the text's.
+    /// Refuses a request that the plugin could not work on within its memory: that is nobody's fault but the text's.
     pub(super) fn fits(&self, text: &str) -> Result<(), CallError> {
         let limit = self.plugin.bounds.memory_limit_bytes / MEMORY_PER_BYTE;
-        match text.len() <= limit {
-            true => Ok(()),
-            false => Err(self.failed(Fault::TooLargeForIt { limit })),
-        }
+        if text.len() <= limit { Ok(()) } else { Err(self.failed(Fault::TooLargeForIt { limit })) }
+    }
+
+    /// The same for an answer, which the caller has no part in.
+    pub(super) fn fits_answer(&self, text: &str) -> Result<(), CallError> {
+        let limit = self.plugin.bounds.memory_limit_bytes / MEMORY_PER_BYTE;
+        if text.len() <= limit { Ok(()) } else { Err(self.failed(Fault::AnswerTooLargeForIt { limit })) }
     }
 
     pub(super) fn limit(&self) -> Duration {

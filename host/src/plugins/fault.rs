@@ -25,6 +25,10 @@ pub enum Fault {
         "what the plugin is to work on is larger than the {limit} bytes that its memory is enough for; raise plugins.memory_limit_mb"
     )]
     TooLargeForIt { limit: usize },
+    #[error(
+        "the answer that the plugin is to work on is larger than the {limit} bytes that its memory is enough for; raise plugins.memory_limit_mb"
+    )]
+    AnswerTooLargeForIt { limit: usize },
     #[error("the plugin returned what the contract forbids: {0}")]
     BrokeContract(String),
 }
@@ -50,7 +54,8 @@ impl Fault {
             | Fault::Busy(_)
             | Fault::OutOfUse(_)
             | Fault::Unconfigured(_)
-            | Fault::TooLargeForIt { .. } => false,
+            | Fault::TooLargeForIt { .. }
+            | Fault::AnswerTooLargeForIt { .. } => false,
         }
     }
 }

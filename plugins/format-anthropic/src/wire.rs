@@ -125,15 +125,16 @@ plugway_sdk::json_view! {
         pub(crate) thinking_tokens: Option<u64> = "thinking_tokens",
     }
 
-    /// An event of a stream, of any type.
+    /// An event of a stream, of any type. What few events have is kept apart: nearly all are short deltas, and an event
+    /// is moved several times while it is read.
     pub(crate) struct StreamEvent<'a> {
         pub(crate) kind: Text<'a> = "type",
         pub(crate) index: Option<u64> = "index",
-        pub(crate) message: Option<Message<'a>> = "message",
+        pub(crate) message: Option<Box<Message<'a>>> = "message",
         pub(crate) content_block: Option<Json<'a>> = "content_block",
         pub(crate) delta: Option<Delta<'a>> = "delta",
-        pub(crate) usage: Option<Usage<'a>> = "usage",
-        pub(crate) error: Option<ErrorBody<'a>> = "error",
+        pub(crate) usage: Option<Box<Usage<'a>>> = "usage",
+        pub(crate) error: Option<Box<ErrorBody<'a>>> = "error",
     }
 
     /// What is new in a block, or at the end of the message.

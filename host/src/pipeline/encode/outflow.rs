@@ -7,7 +7,7 @@ use crate::framing::write_sse;
 use crate::pipeline::call::Call;
 use crate::pipeline::problem;
 use crate::pipeline::review::ChunkReview;
-use crate::pipeline::stream::{AnswerStream, Batch};
+use crate::pipeline::stream::{AnswerStream, Batch, Passing};
 use crate::plugins::api::upstream::Progress;
 use crate::telemetry::{Outcome, Record};
 use bytes::{Bytes, BytesMut};
@@ -52,9 +52,9 @@ impl Outflow {
                 self.record.first_token();
             }
             self.record.usage = batch.usage.or(self.record.usage);
-            let bytes = match self.stream.passes {
-                true => self.pass(batch).await,
-                false => self.translate(batch).await,
+            let bytes = match self.stream.passing {
+                Passing::AsItComes { .. } => self.pass(batch).await,
+                Passing::Translated => self.translate(batch).await,
             };
             if !bytes.is_empty() {
                 return Some(bytes);

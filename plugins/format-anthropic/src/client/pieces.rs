@@ -1,5 +1,6 @@
 //! What a chunk says, in the order in which Anthropic's blocks can say it.
 
+use plugway_sdk::{Pack, Problem, Unpack};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -38,7 +39,7 @@ impl Piece<'_> {
 }
 
 /// Whether the arguments of a call, which come in any pieces, are one whole JSON value by now.
-#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Default, PartialEq)]
 pub(super) struct Whole {
     depth: u32,
     begun: bool,
@@ -47,6 +48,21 @@ pub(super) struct Whole {
 }
 
 impl Whole {
+    pub(super) fn save(&self, pack: &mut Pack) {
+        pack.number(self.depth.into());
+        pack.number(u64::from(self.begun) | u64::from(self.in_string) << 1 | u64::from(self.escaped) << 2);
+    }
+
+    pub(super) fn restore(unpack: &mut Unpack<'_>) -> Result<Self, Problem> {
+        let (depth, flags) = (unpack.number()?, unpack.number()?);
+        Ok(Whole {
+            depth: depth as u32,
+            begun: flags & 1 != 0,
+            in_string: flags & 2 != 0,
+            escaped: flags & 4 != 0,
+        })
+    }
+
     pub(super) fn read(&mut self, piece: &str) {
         for byte in piece.bytes() {
             if std::mem::take(&mut self.escaped) {

@@ -10,25 +10,31 @@ use crate::broken_answer;
 use crate::finish::End;
 use crate::usage;
 use crate::wire::{Block, Delta, Message, StreamEvent, Usage};
-use plugway_sdk::chat::{Chunk, Delta as ChatDelta, DeltaChoice, Json, ReasoningDetail, Text, ToolCall};
-use plugway_sdk::{Event, Problem};
+use plugway_sdk::chat::{
+    Chunk, Delta as ChatDelta, DeltaChoice, Json, ReasoningDetail, Text, ToolCall, push_number, push_text,
+};
+use plugway_sdk::{Event, Pack, Problem, StreamState, Unpack};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
 
 /// What is remembered between two chunks.
-#[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default)]
 pub struct Writing {
     started: bool,
     /// The index of the next block.
     next: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
     open: Option<Open>,
     /// The calls so far, by the index and the id that the upstream gave them.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     calls: Vec<(u64, String)>,
+    owed: Owed,
+}
+
+/// What is written later, which at most times is nothing.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Owed {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     waiting: Vec<Piece<'static>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -39,14 +45,20 @@ pub struct Writing {
     container: Option<Box<RawValue>>,
 }
 
+impl Owed {
+    fn is_nothing(&self) -> bool {
+        self.waiting.is_empty() && self.end.is_none() && self.usage.is_none() && self.container.is_none()
+    }
+}
+
 /// The block that is being written.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 struct Open {
     index: u64,
     what: What,
 }
 
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, PartialEq)]
 enum What {
     Text,
     /// By the position of the reasoning in the upstream's answer.
@@ -55,6 +67,72 @@ enum What {
     Tool(u64, Whole),
     /// By its position in the upstream's answer.
     Native(u64),
+}
+
+/// Written and read with every chunk, so by hand; but for what is owed, which is seldom anything.
+impl StreamState for Writing {
+    fn save(&self) -> Result<String, Problem> {
+        let mut pack = Pack::with_capacity(64);
+        pack.number(self.started.into());
+        pack.number(self.next);
+        pack.number(self.calls.len() as u64);
+        for (index, id) in &self.calls {
+            pack.number(*index);
+            pack.text(id);
+        }
+        match &self.open {
+            None => pack.number(0),
+            Some(Open { index, what }) => {
+                pack.number(index + 1);
+                what.save(&mut pack);
+            }
+        }
+        pack.text(&if self.owed.is_nothing() { String::new() } else { self.owed.save()? });
+        Ok(pack.into_text())
+    }
+
+    fn restore(state: &str) -> Result<Self, Problem> {
+        let mut unpack = Unpack::new(state);
+        let mut writing =
+            Writing { started: unpack.number()? == 1, next: unpack.number()?, ..Writing::default() };
+        for _ in 0..unpack.length()? {
+            writing.calls.push((unpack.number()?, unpack.text()?.to_owned()));
+        }
+        if let Some(index) = unpack.number()?.checked_sub(1) {
+            writing.open = Some(Open { index, what: What::restore(&mut unpack)? });
+        }
+        let owed = unpack.text()?;
+        if !owed.is_empty() {
+            writing.owed = Owed::restore(owed)?;
+        }
+        Ok(writing)
+    }
+}
+
+impl What {
+    fn save(&self, pack: &mut Pack) {
+        let (kind, number) = match self {
+            What::Text => (0, 0),
+            What::Thinking(position) => (1, *position),
+            What::Native(position) => (2, *position),
+            What::Tool(number, _) => (3, *number),
+        };
+        pack.number(kind);
+        pack.number(number);
+        if let What::Tool(_, whole) = self {
+            whole.save(pack);
+        }
+    }
+
+    fn restore(unpack: &mut Unpack<'_>) -> Result<Self, Problem> {
+        let (kind, number) = (unpack.number()?, unpack.number()?);
+        Ok(match kind {
+            0 => What::Text,
+            1 => What::Thinking(number),
+            2 => What::Native(number),
+            _ => What::Tool(number, Whole::restore(unpack)?),
+        })
+    }
 }
 
 /// Why the answer ended, until the usage has come too.
@@ -70,10 +148,10 @@ pub(crate) fn encode(writing: &mut Writing, chunk: &str, events: &mut Vec<Event>
     let chunk: Chunk<'_> = serde_json::from_str(chunk).map_err(|error| broken_answer(&error))?;
     writing.start(&chunk, events);
     if let Some(usage) = &chunk.usage {
-        writing.usage = raw(&usage::anthropic(usage));
+        writing.owed.usage = raw(&usage::anthropic(usage));
     }
     if let Some(container) = &chunk.container {
-        writing.container = raw(container);
+        writing.owed.container = raw(container);
     }
     // Nobody who speaks this dialect can have asked for a second answer.
     for choice in chunk.choices.into_iter().filter(|choice| choice.index == 0) {
@@ -87,7 +165,7 @@ pub(crate) fn encode(writing: &mut Writing, chunk: &str, events: &mut Vec<Event>
 pub(crate) fn finish(writing: &mut Writing, events: &mut Vec<Event>) {
     writing.start(&Chunk::default(), events);
     writing.close(events);
-    while !writing.waiting.is_empty() {
+    while !writing.owed.waiting.is_empty() {
         writing.go_on(events);
         writing.close(events);
     }
@@ -118,7 +196,7 @@ impl Writing {
             usage,
             ..Message::default()
         };
-        emit(events, StreamEvent { message: Some(message), ..of("message_start") });
+        emit(events, StreamEvent { message: Some(message.into()), ..of("message_start") });
     }
 
     fn note_end(&mut self, choice: &DeltaChoice<'_>) {
@@ -126,7 +204,7 @@ impl Writing {
             return;
         }
         let owned = |text: &Option<Text<'_>>| text.as_deref().map(str::to_owned);
-        self.end = Some(Ending {
+        self.owed.end = Some(Ending {
             finish_reason: owned(&choice.finish_reason),
             native_finish_reason: owned(&choice.native_finish_reason),
             stop_sequence: owned(&choice.stop_sequence),
@@ -215,12 +293,12 @@ impl Writing {
             (Some(Open { what: What::Tool(_, whole), .. }), _) => (false, !whole.is_reached()),
             (Some(_) | None, _) => (false, false),
         };
-        if !mine && (unfinished || !self.waiting.is_empty()) {
-            self.waiting.push(piece.into_owned());
+        if !mine && (unfinished || !self.owed.waiting.is_empty()) {
+            self.owed.waiting.push(piece.into_owned());
             return;
         }
         self.write(piece, events);
-        if mine && unfinished && !self.waiting.is_empty() && self.is_whole() {
+        if mine && unfinished && !self.owed.waiting.is_empty() && self.is_whole() {
             self.go_on(events);
         }
     }
@@ -231,7 +309,7 @@ impl Writing {
 
     /// Writes what waited, as far as it need not wait again.
     fn go_on(&mut self, events: &mut Vec<Event>) {
-        for piece in std::mem::take(&mut self.waiting) {
+        for piece in std::mem::take(&mut self.owed.waiting) {
             self.take(piece, events);
         }
     }
@@ -241,19 +319,25 @@ impl Writing {
             Piece::NewText => self.close_if(|what| *what == What::Text, events),
             Piece::Text(text) => {
                 self.open(What::Text, events, || Block::text(Text::default()));
-                self.grow(Delta { text: Some(cow(text)), ..delta("text_delta") }, events);
+                self.grow(TEXT, &text, events);
             }
             Piece::Citation(citation) => {
                 self.open(What::Text, events, || Block::text(Text::default()));
-                self.grow(Delta { citation: Some(Json::of(&citation)), ..delta("citations_delta") }, events);
+                let delta = Delta {
+                    kind: "citations_delta".into(),
+                    citation: Some(Json::of(&citation)),
+                    ..Delta::default()
+                };
+                let index = self.open.as_ref().map(|open| open.index);
+                emit(events, StreamEvent { index, delta: Some(delta), ..of("content_block_delta") });
             }
             Piece::Thinking(index, text) => {
                 self.open(What::Thinking(index), events, empty_thinking);
-                self.grow(Delta { thinking: Some(cow(text)), ..delta("thinking_delta") }, events);
+                self.grow(THINKING, &text, events);
             }
             Piece::Signature(index, signature) => {
                 self.open(What::Thinking(index), events, empty_thinking);
-                self.grow(Delta { signature: Some(cow(signature)), ..delta("signature_delta") }, events);
+                self.grow(SIGNATURE, &signature, events);
             }
             Piece::Redacted(data) => {
                 self.close(events);
@@ -265,7 +349,7 @@ impl Writing {
             Piece::Arguments(number, arguments) => self.feed(number, &arguments, events),
             Piece::NativeInput(position, input) => {
                 if matches!(&self.open, Some(Open { what: What::Native(open), .. }) if *open == position) {
-                    self.grow(Delta { partial_json: Some(cow(input)), ..delta("input_json_delta") }, events);
+                    self.grow(INPUT, &input, events);
                 }
             }
         }
@@ -276,7 +360,7 @@ impl Writing {
         let Some(Open { what: What::Tool(open, whole), .. }) = &mut self.open else { return };
         if *open == number {
             whole.read(arguments);
-            self.grow(Delta { partial_json: Some(arguments.into()), ..delta("input_json_delta") }, events);
+            self.grow(INPUT, arguments, events);
         }
     }
 
@@ -305,9 +389,19 @@ impl Writing {
         index
     }
 
-    fn grow(&self, delta: Delta<'_>, events: &mut Vec<Event>) {
-        let index = self.open.as_ref().map(|open| open.index);
-        emit(events, StreamEvent { index, delta: Some(delta), ..of("content_block_delta") });
+    /// The open block grows by a piece of text. Nearly all events say this, so they are written by hand.
+    fn grow(&self, Growth { kind, member }: Growth, piece: &str, events: &mut Vec<Event>) {
+        let mut data = String::with_capacity(96 + piece.len());
+        data.push_str(r#"{"type":"content_block_delta","index":"#);
+        push_number(&mut data, self.open.as_ref().map_or(0, |open| open.index));
+        data.push_str(r#","delta":{"type":""#);
+        data.push_str(kind);
+        data.push_str(r#"",""#);
+        data.push_str(member);
+        data.push_str(r#"":"#);
+        push_text(&mut data, piece);
+        data.push_str("}}");
+        events.push(Event::named("content_block_delta", data));
     }
 
     fn close(&mut self, events: &mut Vec<Event>) {
@@ -323,7 +417,7 @@ impl Writing {
     }
 
     fn message_delta(&self) -> Value {
-        let ending = self.end.as_ref();
+        let ending = self.owed.end.as_ref();
         let end = End {
             finish_reason: ending.and_then(|end| end.finish_reason.as_deref()),
             native_finish_reason: ending.and_then(|end| end.native_finish_reason.as_deref()),
@@ -334,13 +428,25 @@ impl Writing {
         if let Some(details) = ending.and_then(|end| end.stop_details.as_ref()) {
             delta["stop_details"] = json!(details);
         }
-        if let Some(container) = &self.container {
+        if let Some(container) = &self.owed.container {
             delta["container"] = json!(container);
         }
-        let usage = self.usage.as_ref().map_or(json!({"output_tokens": 0}), |usage| json!(usage));
+        let usage = self.owed.usage.as_ref().map_or(json!({"output_tokens": 0}), |usage| json!(usage));
         json!({"type": "message_delta", "delta": delta, "usage": usage})
     }
 }
+
+/// How a block grows: the type of the delta, and the member that has the piece.
+#[derive(Clone, Copy)]
+struct Growth {
+    kind: &'static str,
+    member: &'static str,
+}
+
+const TEXT: Growth = Growth { kind: "text_delta", member: "text" };
+const THINKING: Growth = Growth { kind: "thinking_delta", member: "thinking" };
+const SIGNATURE: Growth = Growth { kind: "signature_delta", member: "signature" };
+const INPUT: Growth = Growth { kind: "input_json_delta", member: "partial_json" };
 
 fn empty_thinking<'b>() -> Block<'b> {
     Block::thinking(Text::default(), Text::default())
@@ -348,10 +454,6 @@ fn empty_thinking<'b>() -> Block<'b> {
 
 fn of(kind: &'static str) -> StreamEvent<'static> {
     StreamEvent { kind: kind.into(), ..StreamEvent::default() }
-}
-
-fn delta(kind: &'static str) -> Delta<'static> {
-    Delta { kind: kind.into(), ..Delta::default() }
 }
 
 fn cow(text: Cow<'_, str>) -> Text<'_> {

@@ -9,7 +9,7 @@ const EXCERPT: usize = 500;
 
 pub(crate) fn decode(status: u16, headers: &[Header], body: &str) -> Problem {
     let problem = match serde_json::from_str::<StreamEvent<'_>>(body) {
-        Ok(StreamEvent { error: Some(error), .. }) => from_body(error, Some(status)),
+        Ok(StreamEvent { error: Some(error), .. }) => from_body(*error, Some(status)),
         _ => foreign(status, body),
     };
     problem.retry_after(headers)

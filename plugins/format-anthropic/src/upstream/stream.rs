@@ -4,43 +4,31 @@ use super::{bedrock, problem, reply};
 use crate::wire::{Block, Delta, Message, StreamEvent, Usage};
 use crate::{broken_answer, finish, usage};
 use plugway_sdk::chat::{
-    self, Chunk, Delta as ChatDelta, DeltaChoice, FunctionCall, Json, NativeBlock, ReasoningDetail, TextBlock, ToolCall,
+    self, Chunk, Delta as ChatDelta, DeltaChoice, Head, Json, NativeBlock, ReasoningDetail, TextBlock, ToolCall,
 };
-use plugway_sdk::{Event, Problem, Progress};
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use plugway_sdk::{Event, Pack, Problem, Progress, StreamState, Unpack};
 use std::borrow::Cow;
 
-/// What is remembered between two events. The host keeps it as JSON, so names are short and what is not needed yet is
-/// not written.
-#[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
+/// What is remembered between two events.
+#[derive(Debug, Default, PartialEq)]
 pub struct Reading {
-    id: String,
-    model: String,
-    created: u64,
-    /// What `message_start` and `message_delta` counted, as they wrote it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    usage: Option<Box<RawValue>>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    head: Head,
+    /// What `message_start` and `message_delta` counted, as they wrote it; empty before.
+    usage: String,
     open: Vec<Open>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     texts: Vec<TextSoFar>,
     tools: u64,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
     text_after_tool: bool,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    native: bool,
 }
 
 /// A block that has begun and not ended.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, PartialEq)]
 struct Open {
     index: u64,
     kind: Kind,
 }
 
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, PartialEq)]
 enum Kind {
     Text,
     Thinking,
@@ -50,20 +38,80 @@ enum Kind {
     Native,
 }
 
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, PartialEq)]
 enum Input {
     AtStart(String),
     Fed,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, PartialEq)]
 struct TextSoFar {
-    #[serde(rename = "i")]
     index: u64,
-    #[serde(rename = "l")]
     length: u64,
-    #[serde(rename = "c")]
     citations: u64,
+}
+
+/// Written and read with every event, so by hand.
+impl StreamState for Reading {
+    fn save(&self) -> Result<String, Problem> {
+        let mut pack = Pack::with_capacity(self.head.text().len() + self.usage.len() + 64);
+        pack.text(self.head.text());
+        pack.text(&self.usage);
+        pack.number(self.tools);
+        pack.number(self.text_after_tool.into());
+        pack.number(self.texts.len() as u64);
+        for TextSoFar { index, length, citations } in &self.texts {
+            pack.number(*index);
+            pack.number(*length);
+            pack.number(*citations);
+        }
+        pack.number(self.open.len() as u64);
+        for Open { index, kind } in &self.open {
+            pack.number(*index);
+            match kind {
+                Kind::Text => pack.number(0),
+                Kind::Thinking => pack.number(1),
+                Kind::Native => pack.number(2),
+                Kind::Tool(number, Input::Fed) => {
+                    pack.number(3);
+                    pack.number(*number);
+                }
+                Kind::Tool(number, Input::AtStart(input)) => {
+                    pack.number(4);
+                    pack.number(*number);
+                    pack.text(input);
+                }
+            }
+        }
+        Ok(pack.into_text())
+    }
+
+    fn restore(state: &str) -> Result<Self, Problem> {
+        let mut unpack = Unpack::new(state);
+        let mut reading = Reading {
+            head: Head::of_text(unpack.text()?),
+            usage: unpack.text()?.to_owned(),
+            tools: unpack.number()?,
+            text_after_tool: unpack.number()? == 1,
+            ..Reading::default()
+        };
+        for _ in 0..unpack.length()? {
+            let (index, length, citations) = (unpack.number()?, unpack.number()?, unpack.number()?);
+            reading.texts.push(TextSoFar { index, length, citations });
+        }
+        for _ in 0..unpack.length()? {
+            let index = unpack.number()?;
+            let kind = match unpack.number()? {
+                0 => Kind::Text,
+                1 => Kind::Thinking,
+                2 => Kind::Native,
+                3 => Kind::Tool(unpack.number()?, Input::Fed),
+                _ => Kind::Tool(unpack.number()?, Input::AtStart(unpack.text()?.to_owned())),
+            };
+            reading.open.push(Open { index, kind });
+        }
+        Ok(reading)
+    }
 }
 
 pub(crate) fn decode(reading: &mut Reading, event: &Event, chunks: &mut Vec<String>) -> Result<Progress, Problem> {
@@ -82,13 +130,13 @@ pub(crate) fn decode(reading: &mut Reading, event: &Event, chunks: &mut Vec<Stri
         "content_block_delta" => reading.grow(index, event.delta.unwrap_or_default(), chunks),
         "content_block_start" => reading.begin(index, Block::read(&event.content_block.unwrap_or_default()), chunks),
         "content_block_stop" => reading.end(index, chunks),
-        "message_start" => reading.start(event.message.unwrap_or_default(), chunks),
+        "message_start" => reading.start(*event.message.unwrap_or_default(), chunks),
         "message_delta" => reading.conclude(event.delta.unwrap_or_default(), event.usage, chunks),
         "message_stop" => {
             reading.report_usage(chunks);
             return Ok(Progress::Complete);
         }
-        "error" => return Ok(Progress::Failed(problem::from_body(event.error.unwrap_or_default(), None))),
+        "error" => return Ok(Progress::Failed(problem::from_body(*event.error.unwrap_or_default(), None))),
         // A server that ignores `stream` answers in one piece.
         "message" => {
             let message: Message<'_> = serde_json::from_str(&data).map_err(|error| broken_answer(&error))?;
@@ -103,10 +151,8 @@ pub(crate) fn decode(reading: &mut Reading, event: &Event, chunks: &mut Vec<Stri
 
 impl Reading {
     fn start(&mut self, message: Message<'_>, chunks: &mut Vec<String>) {
-        self.created = chat::now();
-        self.usage = raw(&message.usage);
-        self.id = message.id.into_string();
-        self.model = message.model.into_string();
+        self.head = Head::new(&message.id, &message.model, chat::now());
+        self.usage = written(&message.usage);
         self.push(
             ChatDelta { role: Some("assistant".into()), content: Some("".into()), ..ChatDelta::default() },
             chunks,
@@ -134,7 +180,6 @@ impl Reading {
             }
             "tool_use" => self.begin_tool(block, chunks),
             _ => {
-                self.native = true;
                 let block = NativeBlock { index, block: Some(Json::of(&block)), ..NativeBlock::default() };
                 self.push(ChatDelta { native_blocks: vec![block], ..ChatDelta::default() }, chunks);
                 Kind::Native
@@ -180,13 +225,10 @@ impl Reading {
                 if let Some(so_far) = self.texts.iter_mut().rfind(|so_far| so_far.index == index) {
                     so_far.length += text.chars().count() as u64;
                 }
-                self.push(ChatDelta { content: Some(text), ..ChatDelta::default() }, chunks);
+                chunks.push(self.head.content(&text));
             }
             "input_json_delta" => self.feed(index, delta, chunks),
-            "thinking_delta" => {
-                let text = delta.thinking;
-                self.push(ChatDelta { reasoning_content: text.clone(), ..reasoned(thought(text, index)) }, chunks);
-            }
+            "thinking_delta" => chunks.push(self.head.reasoning(index, &delta.thinking.unwrap_or_default())),
             "signature_delta" => {
                 self.push(reasoned(ReasoningDetail { signature: delta.signature, ..thought(None, index) }), chunks);
             }
@@ -208,8 +250,7 @@ impl Reading {
         match &mut open.kind {
             Kind::Tool(number, input) => {
                 *input = Input::Fed;
-                let delta = arguments(*number, piece.share());
-                self.push(delta, chunks);
+                chunks.push(self.head.arguments(*number, &piece));
             }
             Kind::Native => {
                 let piece = NativeBlock { index, partial_json: Some(piece), ..NativeBlock::default() };
@@ -223,17 +264,16 @@ impl Reading {
     fn end(&mut self, index: u64, chunks: &mut Vec<String>) {
         let Some(position) = self.open.iter().position(|open| open.index == index) else { return };
         if let Kind::Tool(number, Input::AtStart(input)) = self.open.remove(position).kind {
-            self.push(arguments(number, input.into()), chunks);
+            chunks.push(self.head.arguments(number, &input));
         }
     }
 
-    fn conclude(&mut self, delta: Delta<'_>, later: Option<Usage<'_>>, chunks: &mut Vec<String>) {
+    fn conclude(&mut self, delta: Delta<'_>, later: Option<Box<Usage<'_>>>, chunks: &mut Vec<String>) {
         if let Some(later) = later {
-            let merged = match self.usage.as_deref().and_then(|usage| serde_json::from_str(usage.get()).ok()) {
-                Some(earlier) => raw(&usage::merge(earlier, later)),
-                None => raw(&later),
+            self.usage = match serde_json::from_str(&self.usage) {
+                Ok(earlier) => written(&usage::merge(earlier, *later)),
+                Err(_) => written(&later),
             };
-            self.usage = merged;
         }
         let Some(reason) = delta.stop_reason else { return };
         let choice = DeltaChoice {
@@ -244,8 +284,8 @@ impl Reading {
             stop_details: delta.stop_details,
             ..DeltaChoice::default()
         };
-        let chunk = Chunk { choices: vec![choice], container: delta.container, ..self.chunk() };
-        chunks.push(written(&chunk));
+        let chunk = Chunk { choices: vec![choice], container: delta.container, ..Chunk::default() };
+        chunks.push(self.head.chunk(&chunk));
     }
 
     /// How the text lay in blocks, where that is not plain; the same rule as for whole answers.
@@ -265,17 +305,14 @@ impl Reading {
     }
 
     fn report_usage(&self, chunks: &mut Vec<String>) {
-        let Some(usage) = self.usage.as_deref().and_then(|usage| serde_json::from_str(usage.get()).ok()) else {
-            return;
-        };
-        chunks.push(written(&Chunk { usage: Some(usage::canonical(usage)), ..self.chunk() }));
+        if let Ok(usage) = serde_json::from_str(&self.usage) {
+            chunks.push(self.head.chunk(&Chunk { usage: Some(usage::canonical(usage)), ..Chunk::default() }));
+        }
     }
 
     fn whole(&mut self, message: Message<'_>, chunks: &mut Vec<String>) {
-        let mut response = reply::canonical(message);
-        self.id = std::mem::take(&mut response.id).into_string();
-        self.model = std::mem::take(&mut response.model).into_string();
-        self.created = response.created;
+        let response = reply::canonical(message);
+        self.head = Head::new(&response.id, &response.model, response.created);
         for choice in response.choices {
             let message = choice.message;
             let numbered = message.tool_calls.into_iter().enumerate();
@@ -301,35 +338,13 @@ impl Reading {
                 stop_details: choice.stop_details,
                 ..DeltaChoice::default()
             };
-            chunks.push(written(&Chunk { choices: vec![choice], ..self.chunk() }));
+            chunks.push(self.head.chunk(&Chunk { choices: vec![choice], ..Chunk::default() }));
         }
-        chunks.push(written(&Chunk { usage: response.usage, ..self.chunk() }));
+        chunks.push(self.head.chunk(&Chunk { usage: response.usage, ..Chunk::default() }));
     }
 
-    /// A chunk with nothing but this delta. Nearly all chunks are, so what is always the same is written by hand; that
-    /// halves the time an event takes.
     fn push(&self, delta: ChatDelta<'_>, chunks: &mut Vec<String>) {
-        let mut chunk = Vec::with_capacity(256);
-        chunk.extend_from_slice(br#"{"id":"#);
-        append(&mut chunk, &self.id);
-        chunk.extend_from_slice(br#","object":"chat.completion.chunk","created":"#);
-        append(&mut chunk, &self.created);
-        chunk.extend_from_slice(br#","model":"#);
-        append(&mut chunk, &self.model);
-        chunk.extend_from_slice(br#","choices":[{"index":0,"delta":"#);
-        append(&mut chunk, &delta);
-        chunk.extend_from_slice(br#","finish_reason":null}]}"#);
-        chunks.push(String::from_utf8(chunk).expect("JSON is UTF-8"));
-    }
-
-    fn chunk(&self) -> Chunk<'_> {
-        Chunk {
-            id: self.id.as_str().into(),
-            object: "chat.completion.chunk".into(),
-            created: self.created,
-            model: self.model.as_str().into(),
-            ..Chunk::default()
-        }
+        chunks.push(self.head.delta(&delta));
     }
 }
 
@@ -341,20 +356,35 @@ fn reasoned(detail: ReasoningDetail<'_>) -> ChatDelta<'_> {
     ChatDelta { reasoning_details: vec![detail], ..ChatDelta::default() }
 }
 
-fn arguments(number: u64, piece: chat::Text<'_>) -> ChatDelta<'_> {
-    let function = FunctionCall { arguments: piece, ..FunctionCall::default() };
-    let call = ToolCall { index: Some(number), function, ..ToolCall::default() };
-    ChatDelta { tool_calls: vec![call], ..ChatDelta::default() }
+fn written(usage: &Usage<'_>) -> String {
+    serde_json::to_string(usage).expect("a view can be written")
 }
 
-fn raw(usage: &Usage<'_>) -> Option<Box<RawValue>> {
-    serde_json::value::to_raw_value(usage).ok()
-}
+#[cfg(test)]
+mod tests {
+    use super::{Head, Input, Kind, Open, Reading, TextSoFar};
+    use plugway_sdk::StreamState;
 
-fn append(chunk: &mut Vec<u8>, value: &impl Serialize) {
-    serde_json::to_writer(chunk, value).expect("a view can be written");
-}
-
-fn written(chunk: &Chunk<'_>) -> String {
-    serde_json::to_string(chunk).expect("a view can be written")
+    #[test]
+    fn what_is_remembered_comes_back_as_it_was() {
+        let kinds = [
+            Kind::Text,
+            Kind::Thinking,
+            Kind::Native,
+            Kind::Tool(1, Input::Fed),
+            Kind::Tool(2, Input::AtStart(r#"{"city": "Malmö"}"#.to_owned())),
+        ];
+        let reading = Reading {
+            head: Head::new("msg_\"1\"", "claude", 1_700_000_000),
+            usage: r#"{"input_tokens": 14}"#.to_owned(),
+            open: kinds.into_iter().enumerate().map(|(at, kind)| Open { index: at as u64, kind }).collect(),
+            texts: vec![TextSoFar { index: 7, length: 8, citations: 9 }],
+            tools: 3,
+            text_after_tool: true,
+        };
+        for reading in [Reading::default(), reading] {
+            assert_eq!(Reading::restore(&reading.save().unwrap()).unwrap(), reading);
+        }
+        assert!(Reading::restore("{}").is_err());
+    }
 }

@@ -1,0 +1,213 @@
+//! Who understands the frames of a stream: the host, where they are canonical chunks, else a format.
+
+use super::{Batch, Look, Passing};
+use crate::chat;
+use crate::error::{Failure, FailureKind};
+use crate::framing::Frame;
+use crate::pipeline::call::Call;
+use crate::pipeline::problem;
+use crate::plugins::api::Event;
+use crate::plugins::api::upstream::{Decoded, Progress};
+use crate::plugins::{Configured, Moment};
+use std::sync::Arc;
+
+/// The largest state that a plugin may keep for one conversation.
+pub const MAX_STATE_BYTES: usize = 256 * 1024;
+
+pub enum Interpreter {
+    Canonical,
+    Format(Decoding),
+}
+
+/// A stream that a format decodes.
+pub struct Decoding {
+    format: Arc<Configured>,
+    moment: Moment,
+    operation: String,
+    state: String,
+}
+
+impl Interpreter {
+    pub fn format(format: Arc<Configured>, call: &Call) -> Self {
+        let operation = call.route.operation.name().to_owned();
+        Interpreter::Format(Decoding { format, moment: call.moment, operation, state: String::new() })
+    }
+
+    /// What the frames say. Where they pass as they came, their bytes go along; what comes after the end does not.
+    pub(super) async fn interpret(&mut self, frames: Vec<Frame>, ended: bool, passing: Passing, look: Look) -> Batch {
+        let mut batch = match (self, passing) {
+            (Interpreter::Canonical, passing) => canonical(frames, passing, look),
+            (Interpreter::Format(decoding), Passing::AsItComes { .. }) => decoding.observe(frames, ended, look).await,
+            (Interpreter::Format(decoding), Passing::Translated) => {
+                let events: Vec<Event> = frames.into_iter().filter_map(event).collect();
+                decoding.decode(&events, ended, look).await
+            }
+        };
+        if ended && batch.end.is_none() {
+            batch.end = Some(Err(truncated()));
+        }
+        batch
+    }
+}
+
+fn canonical(frames: Vec<Frame>, passing: Passing, look: Look) -> Batch {
+    let mut batch = Batch::default();
+    let passes = passing != Passing::Translated;
+    for frame in frames {
+        if frame.is_comment() {
+            batch.raw.extend(passes.then_some(frame.raw));
+            continue;
+        }
+        if frame.data.trim() == chat::DONE {
+            batch.raw.extend(passes.then_some(frame.raw));
+            batch.end = Some(Ok(()));
+            break;
+        }
+        let Some(facts) = look.at(&frame.data) else {
+            batch.end = Some(Err(malformed()));
+            break;
+        };
+        if let Some(error) = facts.error {
+            batch.end = Some(Err(reported(&error)));
+            break;
+        }
+        batch.content |= facts.content;
+        batch.usage = facts.usage.or(batch.usage);
+        match passing {
+            Passing::AsItComes { usage: false } if facts.only_usage => {}
+            Passing::AsItComes { .. } => batch.raw.push(frame.raw),
+            Passing::Translated => batch.chunks.push(frame.data),
+        }
+    }
+    batch
+}
+
+impl Decoding {
+    /// Canonical chunks of events.
+    async fn decode(&mut self, events: &[Event], ended: bool, look: Look) -> Batch {
+        if events.is_empty() && !ended {
+            return Batch::default();
+        }
+        let Decoded { state, chunks, progress } = match self.call(events, ended).await {
+            Ok(decoded) => decoded,
+            Err(failure) => return Batch::ending(failure),
+        };
+        self.state = state;
+        let mut batch = Batch::default();
+        for chunk in &chunks {
+            let Some(facts) = look.at(chunk) else {
+                let broken = self.format.broke_contract("it decoded an event to something that is no chunk");
+                return Batch::ending(problem::from_call(broken));
+            };
+            batch.content |= facts.content;
+            batch.usage = facts.usage.or(batch.usage);
+        }
+        batch.chunks = chunks;
+        batch.end = match progress {
+            Progress::Open => None,
+            Progress::Complete => Some(Ok(())),
+            Progress::Failed(problem) => Some(Err(problem::from_plugin(problem))),
+        };
+        batch
+    }
+
+    /// Frames that pass as they came, looked at on the way. Where the stream ends among them, the format says at which: an
+    /// error's frame is left out, since the caller gets ours, and nothing passes behind the terminal one.
+    async fn observe(&mut self, frames: Vec<Frame>, ended: bool, look: Look) -> Batch {
+        let before = self.state.clone();
+        let events: Vec<Event> = frames.iter().cloned().filter_map(event).collect();
+        let mut batch = self.decode(&events, ended, look).await;
+        batch.chunks.clear();
+        let passing = match &batch.end {
+            None => frames.len(),
+            Some(end) => {
+                let last = self.last_event(before, &events).await;
+                let kept = if end.is_ok() { last.map(|last| last + 1) } else { last };
+                kept.map_or(frames.len(), |kept| frames_of(&frames, kept))
+            }
+        };
+        batch.raw = frames.into_iter().take(passing).map(|frame| frame.raw).collect();
+        batch
+    }
+
+    /// The event that ended the stream. Calls are pure, so asking again from the state before is free of consequences.
+    async fn last_event(&mut self, before: String, events: &[Event]) -> Option<usize> {
+        let after = std::mem::replace(&mut self.state, before);
+        let mut found = None;
+        for (index, event) in events.iter().enumerate() {
+            match self.call(std::slice::from_ref(event), false).await {
+                Ok(Decoded { state, progress: Progress::Open, .. }) => self.state = state,
+                Ok(_) | Err(_) => {
+                    found = Some(index);
+                    break;
+                }
+            }
+        }
+        self.state = after;
+        found
+    }
+
+    async fn call(&self, events: &[Event], ended: bool) -> Result<Decoded, Failure> {
+        let decoded = self
+            .format
+            .decode_events(self.moment, &self.operation, &self.state, events, ended)
+            .await
+            .map_err(problem::from_call)?;
+        match decoded.state.len() <= MAX_STATE_BYTES {
+            true => Ok(decoded),
+            false => Err(problem::from_call(self.format.broke_contract("its state is larger than 256 KiB"))),
+        }
+    }
+}
+
+/// None for what has nothing in it.
+fn event(frame: Frame) -> Option<Event> {
+    (!frame.is_comment()).then_some(Event { name: frame.name, data: frame.data })
+}
+
+/// How many frames hold this many events.
+fn frames_of(frames: &[Frame], events: usize) -> usize {
+    let mut seen = 0;
+    frames
+        .iter()
+        .take_while(|frame| {
+            seen += usize::from(!frame.is_comment());
+            seen <= events
+        })
+        .count()
+}
+
+fn truncated() -> Failure {
+    Failure::upstream("the provider's stream ended before it was complete").code("upstream_cut")
+}
+
+fn malformed() -> Failure {
+    Failure::upstream("an event of the provider's stream is not what it should be").code("upstream_malformed")
+}
+
+/// An error event inside a stream that began well.
+fn reported(error: &chat::ChunkError) -> Failure {
+    let code = match &error.code {
+        serde_json::Value::String(code) => Some(code.clone()),
+        serde_json::Value::Number(code) => Some(code.to_string()),
+        _ => None,
+    };
+    let says = |word: &str| {
+        code.as_deref().is_some_and(|code| code.contains(word))
+            || error.kind.as_deref().is_some_and(|kind| kind.contains(word))
+    };
+    let kind = if says("overloaded") || says("529") || says("503") {
+        FailureKind::Overloaded
+    } else if says("rate_limit") || says("429") {
+        FailureKind::RateLimited
+    } else {
+        FailureKind::Upstream
+    };
+    let message =
+        if error.message.is_empty() { "the provider reported an error in its stream" } else { &error.message };
+    let failure = Failure::new(kind, message);
+    match code {
+        Some(code) => failure.code(code),
+        None => failure,
+    }
+}
