@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 pub struct Failure {
     pub kind: FailureKind,
     /// For the caller.
-    pub message: String,
+    pub message: Box<str>,
     /// The member of the request that is at fault.
-    pub param: Option<String>,
-    pub code: Option<String>,
+    pub param: Option<Box<str>>,
+    pub code: Option<Box<str>>,
     /// For the operator's log.
-    pub detail: Option<String>,
+    pub detail: Option<Box<str>>,
     pub retry_after_ms: Option<u64>,
     /// The upstream's own words, where they are in the caller's dialect already.
     pub verbatim: Option<Box<Verbatim>>,
@@ -91,7 +91,7 @@ impl FailureKind {
 }
 
 impl Failure {
-    pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
+    pub fn new(kind: FailureKind, message: impl Into<Box<str>>) -> Self {
         Failure {
             kind,
             message: message.into(),
@@ -103,25 +103,25 @@ impl Failure {
         }
     }
 
-    pub fn invalid(message: impl Into<String>) -> Self {
+    pub fn invalid(message: impl Into<Box<str>>) -> Self {
         Failure::new(FailureKind::InvalidRequest, message)
     }
 
-    pub fn upstream(message: impl Into<String>) -> Self {
+    pub fn upstream(message: impl Into<Box<str>>) -> Self {
         Failure::new(FailureKind::Upstream, message)
     }
 
-    pub fn at(mut self, param: impl Into<String>) -> Self {
+    pub fn at(mut self, param: impl Into<Box<str>>) -> Self {
         self.param = Some(param.into());
         self
     }
 
-    pub fn code(mut self, code: impl Into<String>) -> Self {
+    pub fn code(mut self, code: impl Into<Box<str>>) -> Self {
         self.code = Some(code.into());
         self
     }
 
-    pub fn detail(mut self, detail: impl Into<String>) -> Self {
+    pub fn detail(mut self, detail: impl Into<Box<str>>) -> Self {
         self.detail = Some(detail.into());
         self
     }
@@ -141,7 +141,7 @@ impl Failure {
     }
 
     /// What an upstream means by a status.
-    pub fn of_status(status: StatusCode, message: impl Into<String>) -> Self {
+    pub fn of_status(status: StatusCode, message: impl Into<Box<str>>) -> Self {
         let kind = match status.as_u16() {
             400 | 422 => FailureKind::InvalidRequest,
             401 => FailureKind::UpstreamCredential,

@@ -71,7 +71,7 @@ impl Ready {
     /// Whether the plugin serves an operation, streamed or not.
     pub fn serves(&self, kind: config::RequestKind) -> bool {
         let name = kind.to_string();
-        self.capabilities.operations.iter().any(|operation| *operation == name)
+        self.capabilities.operations.contains(&name)
     }
 }
 

@@ -41,14 +41,11 @@ pub struct ChunkError {
 /// What a chunk says; None where it is not one. Members that the host does not know are not looked at.
 pub fn inspect_chunk(text: &str) -> Option<ChunkFacts> {
     let chunk: Chunk<'_> = serde_json::from_str(text).ok()?;
-    let error = match chunk.error {
-        Some(error) => Some(serde_json::from_str(error.get()).unwrap_or_else(|_| ChunkError {
-            // Some servers send a bare string.
-            message: error.get().trim_matches('"').to_owned(),
-            ..ChunkError::default()
-        })),
-        None => None,
-    };
+    let error = chunk.error.map(|error| {
+        // Some servers send a bare string.
+        let bare = || ChunkError { message: error.get().trim_matches('"').to_owned(), ..ChunkError::default() };
+        serde_json::from_str(error.get()).unwrap_or_else(|_| bare())
+    });
     let choices = chunk.choices.as_deref().unwrap_or_default();
     Some(ChunkFacts {
         content: choices.iter().any(Choice::has_content),

@@ -78,5 +78,6 @@ pub fn default_without_file(plugins_directories: &[PathBuf]) -> Config {
 }
 
 fn environment(name: &str) -> Option<String> {
+    #[expect(clippy::disallowed_methods, reason = "this is the place that reads it")]
     std::env::var(name).ok()
 }

@@ -47,7 +47,7 @@ pub fn decode(call: &Call, body: Bytes, record: &mut Record) -> Result<Request, 
 
 fn model(call: &Call, members: &Members<'_>) -> Result<String, Failure> {
     let model = match &call.route.model {
-        Place::Member(name) => members.string(name).map_err(|message| Failure::invalid(message).at(name))?,
+        Place::Member(name) => members.string(name).map_err(|message| Failure::invalid(message).at(name.as_str()))?,
         Place::Parameter(name) => call.parameter(name).map(Into::into),
         Place::Always | Place::Never => None,
     };
@@ -62,7 +62,7 @@ fn model(call: &Call, members: &Members<'_>) -> Result<String, Failure> {
 
 fn streaming(call: &Call, members: &Members<'_>) -> Result<bool, Failure> {
     match &call.route.streaming {
-        Place::Member(name) => members.flag(name).map_err(|message| Failure::invalid(message).at(name)),
+        Place::Member(name) => members.flag(name).map_err(|message| Failure::invalid(message).at(name.as_str())),
         Place::Parameter(name) => Ok(call.parameter(name) == Some("true")),
         Place::Always => Ok(true),
         Place::Never => Ok(false),
@@ -108,7 +108,7 @@ impl Request {
             return Err(Failure::invalid(format!(
                 "the target cannot carry {all}, and the request says x-plugway-strict"
             ))
-            .at(hint)
+            .at(hint.as_str())
             .code("unsupported_parameter"));
         }
         let mut dropped = self.dropped.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

@@ -23,15 +23,15 @@ pub fn from_plugin(problem: Problem) -> Failure {
         ProblemKind::Internal => FailureKind::Internal,
     };
     let code = match problem.code {
-        None if kind == FailureKind::Refused => Some("content_policy_violation".to_owned()),
-        code => code,
+        None if kind == FailureKind::Refused => Some("content_policy_violation".into()),
+        code => code.map(Into::into),
     };
     Failure {
         kind,
-        message: problem.message,
-        param: problem.param,
+        message: problem.message.into(),
+        param: problem.param.map(Into::into),
         code,
-        detail: problem.detail,
+        detail: problem.detail.map(Into::into),
         retry_after_ms: problem.retry_after_ms,
         verbatim: None,
     }
@@ -57,9 +57,9 @@ pub fn to_plugin(failure: &Failure) -> Problem {
     };
     Problem {
         kind,
-        message: failure.message.clone(),
-        param: failure.param.clone(),
-        code: failure.code.clone(),
+        message: failure.message.to_string(),
+        param: failure.param.as_deref().map(str::to_owned),
+        code: failure.code.as_deref().map(str::to_owned),
         detail: None,
         retry_after_ms: failure.retry_after_ms,
     }

@@ -212,10 +212,10 @@ fn canonical_error(status: StatusCode, body: &str) -> Failure {
     match serde_json::from_str::<Body>(body) {
         Ok(Body { error }) => {
             let mut failure = Failure::of_status(status, error.message);
-            failure.param = error.param;
+            failure.param = error.param.map(Into::into);
             failure.code = error.code.and_then(|code| match code {
-                serde_json::Value::String(code) => Some(code),
-                serde_json::Value::Number(code) => Some(code.to_string()),
+                serde_json::Value::String(code) => Some(code.into()),
+                serde_json::Value::Number(code) => Some(code.to_string().into()),
                 _ => None,
             });
             failure

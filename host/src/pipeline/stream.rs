@@ -70,11 +70,14 @@ impl Look {
 enum Source {
     /// A provider that answers by itself has said everything at once.
     Spent,
-    Upstream {
-        body: UpstreamBody,
-        decoder: Decoder,
-        interpreter: Interpreter,
-    },
+    Upstream(Box<Reading>),
+}
+
+/// A body that is being read.
+struct Reading {
+    body: UpstreamBody,
+    decoder: Decoder,
+    interpreter: Interpreter,
 }
 
 impl AnswerStream {
@@ -103,7 +106,7 @@ impl AnswerStream {
         limits: &Limits,
     ) -> Self {
         let decoder = Decoder::new(framing, limits.event_bytes);
-        let source = Source::Upstream { body, decoder, interpreter };
+        let source = Source::Upstream(Box::new(Reading { body, decoder, interpreter }));
         AnswerStream { headers: HeaderMap::new(), passing, held: VecDeque::new(), source, look: Look::Inspect }
     }
 
@@ -140,9 +143,10 @@ impl AnswerStream {
 impl Source {
     /// The next batch with anything in it.
     async fn read(&mut self, passing: Passing, look: Look) -> Batch {
-        let Source::Upstream { body, decoder, interpreter } = self else {
+        let Source::Upstream(reading) = self else {
             return Batch { end: Some(Ok(())), ..Batch::default() };
         };
+        let Reading { body, decoder, interpreter } = reading.as_mut();
         loop {
             let mut frames = Vec::new();
             let (cut, ended) = match take(body, decoder, &mut frames).await {

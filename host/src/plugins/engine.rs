@@ -70,6 +70,7 @@ fn shared_config() -> Config {
     config
 }
 
+#[expect(clippy::disallowed_methods, reason = "a thread of its own, which has nothing else to do")]
 fn start_ticker(engine: Engine, alive: Weak<()>) -> wasmtime::Result<()> {
     std::thread::Builder::new().name("plugin-ticker".into()).spawn(move || {
         while alive.strong_count() > 0 {

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tower::Service;
 
@@ -23,6 +23,9 @@ use tower::Service;
 const MAX_HEADERS: usize = 128;
 /// For the head of a request, and for what is read ahead of a body.
 const MAX_BUFFER_BYTES: usize = 64 * 1024;
+
+/// Connections that a thread has been given and not yet taken up.
+const QUEUE: usize = 256;
 
 type Seated = (std::net::TcpStream, OwnedSemaphorePermit);
 
@@ -54,7 +57,7 @@ impl Desk {
         if let Some(worker) = idlest {
             worker.connections.fetch_add(1, Ordering::Relaxed);
             // A thread that has gone takes its queue along, and the connection is closed.
-            let _ = worker.queue.send((stream, seat));
+            let _ = worker.queue.send((stream, seat)).await;
         }
     }
 
@@ -74,7 +77,7 @@ fn prepare(stream: TcpStream) -> io::Result<std::net::TcpStream> {
 
 /// A serving thread, seen from outside.
 pub struct Worker {
-    queue: UnboundedSender<Seated>,
+    queue: Sender<Seated>,
     connections: Arc<AtomicUsize>,
 }
 
@@ -85,7 +88,7 @@ impl Worker {
         limits: Limits,
         stopping: watch::Receiver<bool>,
     ) -> io::Result<(Self, JoinHandle<()>)> {
-        let (queue, seated) = mpsc::unbounded_channel();
+        let (queue, seated) = mpsc::channel(QUEUE);
         let connections = Arc::new(AtomicUsize::new(0));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let host = Host { router, limits, stopping, connections: connections.clone() };
@@ -107,7 +110,7 @@ struct Host {
 
 impl Host {
     /// Until the desk is gone.
-    async fn serve(self, mut seated: UnboundedReceiver<Seated>) {
+    async fn serve(self, mut seated: Receiver<Seated>) {
         let host = Arc::new(self);
         while let Some((stream, seat)) = seated.recv().await {
             let host = host.clone();

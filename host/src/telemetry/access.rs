@@ -48,6 +48,7 @@ impl Drop for AccessLog {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "a thread of its own, which has nothing else to do")]
 fn keep_flushing(log: &Weak<AccessLog>) {
     while let Some(log) = log.upgrade() {
         log.flush();

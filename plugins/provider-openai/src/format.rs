@@ -50,3 +50,22 @@ impl UpstreamFormat for OpenAi {
         Ok(Progress::Open)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::OpenAi;
+    use plugway_sdk::{Plugin, UpstreamFormat};
+
+    /// Cases compare JSON as values, where order does not show.
+    #[test]
+    fn what_stays_keeps_its_order_and_its_text() {
+        let format = OpenAi::new(Default::default()).expect("no setting is needed");
+        let body = r#"{"z":1e2,"top_k":4,"messages":[{"content":"Hi","cache_control":{},"role":"user","x":[ 1 ]}],"model":"a","a":{}}"#;
+        let translated = format.encode_request("chat_completion", "b", body).expect("it can be said");
+        assert_eq!(
+            translated.body,
+            r#"{"z":1e2,"messages":[{"content":"Hi","role":"user","x":[ 1 ]}],"model":"b","a":{}}"#
+        );
+        assert_eq!(translated.dropped, ["top_k"]);
+    }
+}

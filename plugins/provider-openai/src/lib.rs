@@ -1,11 +1,16 @@
 //! OpenAI, and every service that speaks its API: hosted ones by a preset, others by their `base_url`.
 //!
 //! One more compatible service is one more entry in `presets.json` and nothing else.
+//!
+//! The crate has two kinds. As a provider it says where calls go; as the upstream half of a format (`format/`) it takes
+//! out of translated requests what these services would refuse.
 
+mod format;
 mod operation;
 mod presets;
 mod settings;
 mod stream_usage;
+mod token_limit;
 
 use operation::Operation;
 use plugway_sdk::{Call, Capabilities, Outgoing, Plugin, Problem, ProblemKind, Provider, Step};
@@ -34,7 +39,7 @@ impl Provider for OpenAi {
     fn capabilities(&self) -> Capabilities {
         Capabilities::of(operation::names())
             .base_url("https://api.openai.com")
-            .reads(self.settings.stream_usage.reads())
+            .reads(self.settings.stream_usage.reads().into_iter().chain(self.settings.max_tokens_name.reads()))
             .presets(presets::all())
     }
 
@@ -48,8 +53,11 @@ impl Provider for OpenAi {
             _ => Outgoing::post(path).set("model", call.model.as_str()).framing(operation.framing()),
         };
         outgoing = outgoing.dialect(operation.dialect);
-        if call.streaming && operation.name == "chat_completion" {
-            outgoing = self.settings.stream_usage.apply(outgoing, call)?;
+        if operation.name == "chat_completion" {
+            outgoing = self.settings.max_tokens_name.apply(outgoing, call)?;
+            if call.streaming {
+                outgoing = self.settings.stream_usage.apply(outgoing, call)?;
+            }
         }
         Ok(self.with_identity(outgoing, call).into())
     }
@@ -71,7 +79,7 @@ impl OpenAi {
     }
 }
 
-plugway_sdk::export!(OpenAi: provider);
+plugway_sdk::export!(OpenAi: provider, format_upstream);
 
 #[cfg(test)]
-plugway_sdk::cases!(OpenAi: provider);
+plugway_sdk::cases!(OpenAi: provider, format_upstream);

@@ -98,6 +98,20 @@ mod tests {
         assert_eq!(there, documented);
     }
 
+    /// Everybody else is known to take the newer name: OpenAI's own models, some of which take no other, and services
+    /// that list both.
+    #[test]
+    fn services_that_know_only_the_older_name_of_the_token_limit_get_it() {
+        const NEWER_NAME: [&str; 9] =
+            ["vllm", "sglang", "cerebras", "fireworks", "gemini", "github-models", "groq", "openrouter", "xai"];
+        for preset in super::all() {
+            let settings = serde_json::from_str(&preset.settings).expect("settings that the plugin knows");
+            let reads = OpenAi::new(settings).expect("an instance").capabilities().body_members;
+            let renames = reads.iter().any(|member| member == "max_completion_tokens");
+            assert_eq!(renames, !NEWER_NAME.contains(&preset.name.as_str()), "{}", preset.name);
+        }
+    }
+
     #[test]
     fn only_what_runs_on_ones_own_machine_needs_no_key_and_no_tls() {
         for preset in super::all() {

@@ -1,6 +1,7 @@
 //! What a configuration writes under `settings`.
 
 use crate::stream_usage::StreamUsage;
+use crate::token_limit::TokenLimitName;
 use plugway_sdk::Problem;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -15,6 +16,7 @@ pub struct Settings {
     /// What stands before `/chat/completions`; empty for services that want nothing there.
     pub(crate) path_prefix: String,
     pub(crate) stream_usage: StreamUsage,
+    pub(crate) max_tokens_name: TokenLimitName,
 }
 
 impl Default for Settings {
@@ -24,6 +26,7 @@ impl Default for Settings {
             project: None,
             path_prefix: "/v1".to_owned(),
             stream_usage: StreamUsage::default(),
+            max_tokens_name: TokenLimitName::default(),
         }
     }
 }
@@ -55,6 +58,11 @@ pub(crate) fn schema() -> Value {
                 "enum": ["as_asked", "always", "never"],
                 "default": "as_asked",
                 "description": "whether a stream's usage is asked for; never is for services that refuse the question",
+            },
+            "max_tokens_name": {
+                "enum": ["as_given", "max_tokens"],
+                "default": "as_given",
+                "description": "what the bound on tokens is called; max_tokens is for services that know the older name only",
             },
         },
         "additionalProperties": false,

@@ -69,7 +69,7 @@ fn build_one(folder: &Path, out: &Path) -> Result<String, String> {
 
 /// Builds a crate; the component's path.
 fn cargo(manifest: &Path) -> Result<PathBuf, String> {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut command = Command::new("cargo");
     command.args(["build", "--lib", "--target", TARGET, "--profile", "plugway-plugin"]);
     command.args(["--message-format", "json-render-diagnostics", "--manifest-path"]).arg(manifest);
     for line in PROFILE {

@@ -63,7 +63,9 @@ fn the_reference_is_up_to_date() {
         let shape = if (field.inside)().is_empty() { format!(" *{shape}*") } else { String::new() };
         write!(page, "\n* `{path}`:{}{shape}\n", field.help.trim_end()).expect("room for a page");
     });
-    if std::env::var_os("UPDATE").is_some() {
+    #[expect(clippy::disallowed_methods, reason = "a switch of this test alone")]
+    let update = std::env::var_os("UPDATE").is_some();
+    if update {
         std::fs::write(examples().join("reference.md"), &page).expect("a writable page");
     }
     assert_eq!(text_of("reference.md"), page, "run this test with UPDATE=1");

@@ -140,7 +140,7 @@ impl Outflow {
         self.ended = true;
         failure.log(&self.call.id);
         self.record.outcome = Outcome::Failed;
-        self.record.error = Some(failure.message.clone());
+        self.record.error = Some(failure.message.to_string());
         if let Ok(Some(speaker)) = self.call.speaker() {
             let progress = Progress::Failed(problem::to_plugin(failure));
             let operation = self.call.route.operation.name();

@@ -16,15 +16,19 @@ pub(super) fn decode(status: u16, body: &str) -> Problem {
     let value = value.get(0).unwrap_or(&value);
     match said(kind, value) {
         Some(problem) => {
-            let detail = format!("status {status}{}", problem.detail.as_deref().unwrap_or_default());
+            let detail = with_status(status, problem.detail.as_deref().unwrap_or_default());
             problem.detail(detail)
         }
         None => {
             let excerpt: String = body.chars().take(EXCERPT).collect();
             Problem::new(kind, format!("the upstream answered with status {status} and did not say why"))
-                .detail(format!("status {status}, {excerpt}"))
+                .detail(with_status(status, &excerpt))
         }
     }
+}
+
+fn with_status(status: u16, more: &str) -> String {
+    if more.is_empty() { format!("status {status}") } else { format!("status {status}, {more}") }
 }
 
 /// What the body says about it.
@@ -36,15 +40,12 @@ fn said(kind: ProblemKind, value: &Value) -> Option<Problem> {
         details @ (Value::Array(_) | Value::Object(_)) => Some(details.to_string()),
         _ => None,
     })?;
-    let text = |member: &str| match error.get(member)? {
-        Value::String(text) if !text.is_empty() => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
-    };
+    // A code that is a number is the status once more.
+    let text = |member: &str| error.get(member)?.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
     Some(Problem {
         param: text("param"),
         code: text("code"),
-        detail: text("type").map(|kind| format!(", {kind}")),
+        detail: text("type"),
         ..Problem::new(kind, message)
     })
 }
