@@ -62,6 +62,9 @@ pub mod export;
 mod format;
 mod headers;
 mod log;
+#[cfg(target_arch = "wasm32")]
+#[expect(unsafe_code, reason = "an allocator hands out bare memory")]
+mod memory;
 mod plugin;
 mod policy;
 mod problem;

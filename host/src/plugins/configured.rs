@@ -5,7 +5,7 @@
 
 use super::api::Problem;
 use super::fault::Fault;
-use super::plugin::{Live, Plugin};
+use super::plugin::{FREE_TICKS, Live, Plugin};
 use crate::config::Isolation;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -109,7 +109,7 @@ impl Configured {
             None => self.fresh().await.inspect_err(|fault| self.note(fault))?,
         };
         live.store.data_mut().begin(moment.now_ms, moment.seed);
-        live.store.set_epoch_deadline(1);
+        live.store.set_epoch_deadline(FREE_TICKS);
         live.store.set_hostcall_fuel(self.plugin.bounds.answer_bytes);
         Ok(Taken { live, owner: self, _permit: permit, began: Instant::now() })
     }

@@ -189,7 +189,7 @@ impl Plugin {
         store.limiter(|guest| &mut guest.limits);
         // Tokio's own yielding lets the network have its turn; the plain one would only go through the other tasks.
         store.epoch_deadline_callback(|_| Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now()))));
-        store.set_epoch_deadline(1);
+        store.set_epoch_deadline(FREE_TICKS);
         store.set_hostcall_fuel(self.bounds.answer_bytes);
         let limit = self.load_timeout();
         let made = tokio::time::timeout(limit, self.pre.instantiate_async(&mut store)).await;
@@ -203,6 +203,10 @@ impl Plugin {
         Ok(Live { store, exports })
     }
 }
+
+/// Ticks that pass before a call steps aside for others. The first may come at once, so one would make calls of a few
+/// microseconds step aside, and others take more instances meanwhile.
+pub(super) const FREE_TICKS: u64 = 2;
 
 /// A running instance and its exports.
 pub(super) struct Live {

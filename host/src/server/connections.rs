@@ -22,7 +22,7 @@ use tower::Service;
 /// Enough for a browser behind three proxies.
 const MAX_HEADERS: usize = 128;
 /// For the head of a request, and for what is read ahead of a body.
-const MAX_BUFFER_BYTES: usize = 64 * 1024;
+const MAX_BUFFER_BYTES: usize = 32 * 1024;
 
 /// Connections that a thread has been given and not yet taken up.
 const QUEUE: usize = 256;

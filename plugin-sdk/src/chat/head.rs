@@ -2,6 +2,20 @@ use super::reply::{Chunk, Delta};
 use super::write::{push_number, push_text};
 use serde::Serialize;
 
+// What stands around the delta in every chunk. As macros, so that what is written in a row is one text: in a component
+// each copy of a few bytes is a call of its own.
+macro_rules! choice {
+    () => {
+        r#","choices":[{"index":0,"delta":"#
+    };
+}
+
+macro_rules! end {
+    () => {
+        r#","finish_reason":null}]}"#
+    };
+}
+
 /// What all chunks of one stream begin with, written once: the id, the model and the time. A stream's state keeps it as
 /// its [`text`](Head::text).
 ///
@@ -46,42 +60,40 @@ impl Head {
 
     /// The next piece of the text.
     pub fn content(&self, piece: &str) -> String {
-        let mut chunk = self.begin(piece.len());
-        chunk.push_str(r#"{"content":"#);
+        let mut chunk = self.begin(concat!(choice!(), r#"{"content":"#), piece.len());
         push_text(&mut chunk, piece);
-        chunk.push('}');
-        end(chunk)
+        chunk.push_str(concat!("}", end!()));
+        chunk
     }
 
     /// The next piece of the arguments of the call with this number.
     pub fn arguments(&self, number: u64, piece: &str) -> String {
-        let mut chunk = self.begin(piece.len());
-        chunk.push_str(r#"{"tool_calls":[{"index":"#);
+        let mut chunk = self.begin(concat!(choice!(), r#"{"tool_calls":[{"index":"#), piece.len());
         push_number(&mut chunk, number);
         chunk.push_str(r#","function":{"arguments":"#);
         push_text(&mut chunk, piece);
-        chunk.push_str("}}]}");
-        end(chunk)
+        chunk.push_str(concat!("}}]}", end!()));
+        chunk
     }
 
     /// The next piece of reasoning that can be read, of the block at this position of the upstream's answer.
     pub fn reasoning(&self, index: u64, piece: &str) -> String {
-        let mut chunk = self.begin(2 * piece.len());
-        chunk.push_str(r#"{"reasoning_content":"#);
+        let mut chunk = self.begin(concat!(choice!(), r#"{"reasoning_content":"#), 2 * piece.len());
         push_text(&mut chunk, piece);
         chunk.push_str(r#","reasoning_details":[{"type":"reasoning.text","text":"#);
         push_text(&mut chunk, piece);
         chunk.push_str(r#","index":"#);
         push_number(&mut chunk, index);
-        chunk.push_str("}]}");
-        end(chunk)
+        chunk.push_str(concat!("}]}", end!()));
+        chunk
     }
 
     /// Any other piece of the one answer.
     pub fn delta(&self, delta: &Delta<'_>) -> String {
-        let mut chunk = self.begin(128);
+        let mut chunk = self.begin(choice!(), 128);
         push_json(&mut chunk, delta);
-        end(chunk)
+        chunk.push_str(end!());
+        chunk
     }
 
     /// Any other chunk: its choices, usage, container and what it has beyond them; the rest is the head's.
@@ -102,10 +114,11 @@ impl Head {
         text
     }
 
-    fn begin(&self, room: usize) -> String {
-        let mut chunk = String::with_capacity(self.0.len() + room + 160);
+    fn begin(&self, then: &str, room: usize) -> String {
+        // Room for what comes after the piece, and for some characters that must be escaped.
+        let mut chunk = String::with_capacity(self.0.len() + then.len() + room + 128);
         chunk.push_str(&self.0);
-        chunk.push_str(r#","choices":[{"index":0,"delta":"#);
+        chunk.push_str(then);
         chunk
     }
 }
@@ -115,11 +128,6 @@ impl Default for Head {
     fn default() -> Self {
         Head::new("", "", 0)
     }
-}
-
-fn end(mut chunk: String) -> String {
-    chunk.push_str(r#","finish_reason":null}]}"#);
-    chunk
 }
 
 fn push_member(json: &mut String, name: &str, value: &impl Serialize) {

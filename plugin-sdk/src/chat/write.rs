@@ -28,18 +28,12 @@ pub fn push_text(json: &mut String, text: &str) {
 /// plugway_sdk::chat::push_number(&mut json, 1_204);
 /// assert_eq!(json, "[1204");
 /// ```
-pub fn push_number(json: &mut String, mut number: u64) {
+pub fn push_number(json: &mut String, number: u64) {
     // Formatting by the standard library would cost more than the rest of a short event.
-    let (mut digits, mut at) = ([0; 20], 20);
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            break;
-        }
+    if number >= 10 {
+        push_number(json, number / 10);
     }
-    json.extend(digits[at..].iter().map(|digit| char::from(*digit)));
+    json.push(char::from(b'0' + (number % 10) as u8));
 }
 
 fn must_be_escaped(byte: u8) -> bool {

@@ -63,11 +63,8 @@ impl Outflow {
         None
     }
 
-    /// Frames as they came.
-    async fn pass(&mut self, mut batch: Batch) -> Bytes {
-        if let (None, [_]) = (&batch.end, batch.raw.as_slice()) {
-            return batch.raw.swap_remove(0);
-        }
+    /// Frames as they came, copied: a frame that waits for a slow caller would hold the whole buffer that it was read into.
+    async fn pass(&mut self, batch: Batch) -> Bytes {
         let mut out: BytesMut = batch.raw.iter().flatten().collect();
         match batch.end {
             None => {}

@@ -20,6 +20,9 @@ pub type HttpClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 /// How long an idle connection is kept. Most upstreams close theirs after 60 s and more.
 const IDLE: Duration = Duration::from_secs(50);
 const MAX_IDLE_PER_HOST: usize = 512;
+/// For each connection. Hyper's own buffers grow with what comes, up to 400 KB; thousands of streams would hold a
+/// gigabyte as soon as callers are slower than upstreams.
+const READ_BYTES: usize = 8 * 1024;
 /// A configuration has one or two; more come only from many changes of it.
 const MAX_CLIENTS: usize = 32;
 
@@ -71,6 +74,7 @@ fn build(tls: &Tls, connect_timeout: Duration) -> Result<HttpClient, rustls::Err
         .pool_idle_timeout(IDLE)
         .pool_max_idle_per_host(MAX_IDLE_PER_HOST)
         .http1_max_headers(256)
+        .http1_read_buf_exact_size(READ_BYTES)
         .build(https))
 }
 

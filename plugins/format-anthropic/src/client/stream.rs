@@ -390,15 +390,11 @@ impl Writing {
     }
 
     /// The open block grows by a piece of text. Nearly all events say this, so they are written by hand.
-    fn grow(&self, Growth { kind, member }: Growth, piece: &str, events: &mut Vec<Event>) {
+    fn grow(&self, Growth(delta): Growth, piece: &str, events: &mut Vec<Event>) {
         let mut data = String::with_capacity(96 + piece.len());
         data.push_str(r#"{"type":"content_block_delta","index":"#);
         push_number(&mut data, self.open.as_ref().map_or(0, |open| open.index));
-        data.push_str(r#","delta":{"type":""#);
-        data.push_str(kind);
-        data.push_str(r#"",""#);
-        data.push_str(member);
-        data.push_str(r#"":"#);
+        data.push_str(delta);
         push_text(&mut data, piece);
         data.push_str("}}");
         events.push(Event::named("content_block_delta", data));
@@ -436,17 +432,14 @@ impl Writing {
     }
 }
 
-/// How a block grows: the type of the delta, and the member that has the piece.
+/// How a block grows: what stands between its index and the piece.
 #[derive(Clone, Copy)]
-struct Growth {
-    kind: &'static str,
-    member: &'static str,
-}
+struct Growth(&'static str);
 
-const TEXT: Growth = Growth { kind: "text_delta", member: "text" };
-const THINKING: Growth = Growth { kind: "thinking_delta", member: "thinking" };
-const SIGNATURE: Growth = Growth { kind: "signature_delta", member: "signature" };
-const INPUT: Growth = Growth { kind: "input_json_delta", member: "partial_json" };
+const TEXT: Growth = Growth(r#","delta":{"type":"text_delta","text":"#);
+const THINKING: Growth = Growth(r#","delta":{"type":"thinking_delta","thinking":"#);
+const SIGNATURE: Growth = Growth(r#","delta":{"type":"signature_delta","signature":"#);
+const INPUT: Growth = Growth(r#","delta":{"type":"input_json_delta","partial_json":"#);
 
 fn empty_thinking<'b>() -> Block<'b> {
     Block::thinking(Text::default(), Text::default())

@@ -12,14 +12,17 @@ pub(super) const CACHE_MARK: &str = "cache_control";
 /// nothing is lost that a conversation in it would have had.
 const ECHOES: [&str; 4] = ["reasoning_content", "reasoning_details", "text_blocks", "citations"];
 
-pub(super) fn encode_all(mut messages: Vec<Extra<'_>>) -> Result<Vec<Extra<'_>>, Problem> {
+pub(super) fn encode_all<'a>(
+    mut messages: Vec<Extra<'a>>,
+    dropped: &mut Vec<String>,
+) -> Result<Vec<Extra<'a>>, Problem> {
     for (position, message) in messages.iter_mut().enumerate() {
-        encode(message, position)?;
+        encode(message, position, dropped)?;
     }
     Ok(messages)
 }
 
-fn encode(message: &mut Extra<'_>, position: usize) -> Result<(), Problem> {
+fn encode(message: &mut Extra<'_>, position: usize, dropped: &mut Vec<String>) -> Result<(), Problem> {
     message.take(CACHE_MARK);
     for echo in ECHOES {
         message.take(echo);
@@ -30,7 +33,7 @@ fn encode(message: &mut Extra<'_>, position: usize) -> Result<(), Problem> {
     }
     let failed = message.take("is_error").is_some_and(|failed| failed.text() == "true");
     if let Some(parts) = list(message, "content") {
-        let parts = encode_parts(parts, position)?;
+        let parts = encode_parts(parts, position, dropped)?;
         message.set("content", Json::of(&parts));
     }
     if failed {
@@ -54,7 +57,11 @@ fn list<'a>(message: &Extra<'a>, member: &str) -> Option<Vec<Extra<'a>>> {
     text.starts_with('[').then(|| serde_json::from_str(text).ok()).flatten()
 }
 
-fn encode_parts(mut parts: Vec<Extra<'_>>, message: usize) -> Result<Vec<Extra<'_>>, Problem> {
+fn encode_parts<'a>(
+    mut parts: Vec<Extra<'a>>,
+    message: usize,
+    dropped: &mut Vec<String>,
+) -> Result<Vec<Extra<'a>>, Problem> {
     for (position, part) in parts.iter_mut().enumerate() {
         let at = || format!("messages[{message}].content[{position}]");
         if part.get("type").is_some_and(|kind| kind.text() == "\"native\"") {
@@ -66,11 +73,19 @@ fn encode_parts(mut parts: Vec<Extra<'_>>, message: usize) -> Result<Vec<Extra<'
                 return Err(cannot_say(format!("{}.file.file_url", at()), "the address of a file; send its content"));
             }
         }
-        for extension in [CACHE_MARK, "citations", "native"] {
-            part.take(extension);
+        part.take(CACHE_MARK);
+        part.take("citations");
+        if let Some(native) = part.take("native") {
+            name_members(&at(), &native, dropped);
         }
     }
     Ok(parts)
+}
+
+/// Names the members of a `native` object as its dialect has them: where the object lies.
+pub(super) fn name_members(at: &str, native: &Json<'_>, dropped: &mut Vec<String>) {
+    let members = native.read::<Extra<'_>>().unwrap_or_default();
+    dropped.extend(members.iter().map(|(name, _)| format!("{at}.{name}")));
 }
 
 /// The content of a tool's result that says in words that the call failed; OpenAI has no other way.

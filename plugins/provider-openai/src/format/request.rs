@@ -13,7 +13,7 @@ pub(super) fn encode(model: &str, body: &str) -> Result<Translated, Problem> {
     let mut kept = Vec::with_capacity(members.len());
     for (name, member) in members.drain(..) {
         let member = match member {
-            Member::Messages(messages) => Some(Member::Messages(message::encode_all(messages)?)),
+            Member::Messages(messages) => Some(Member::Messages(message::encode_all(messages, &mut dropped)?)),
             Member::Tools(tools) => Some(Member::Tools(encode_tools(tools, &mut dropped)?)),
             Member::Other(_) if name == "model" && !model.is_empty() => Some(Member::Other(Json::of(&model))),
             Member::Other(value) => encode_member(&name, value, has_effort, &mut dropped)?.map(Member::Other),
@@ -77,8 +77,7 @@ fn encode_tools<'a>(mut tools: Vec<Extra<'a>>, dropped: &mut Vec<String>) -> Res
         tool.take(message::CACHE_MARK);
         // Of another dialect's own: how its service treats the tool, not what the tool is.
         if let Some(native) = tool.take("native") {
-            let members = native.read::<Extra<'_>>().unwrap_or_default();
-            dropped.extend(members.iter().map(|(name, _)| format!("tools[{position}].{name}")));
+            message::name_members(&format!("tools[{position}]"), &native, dropped);
         }
     }
     Ok(tools)
