@@ -76,13 +76,19 @@ impl Reloader {
     /// Plugins first, so that a configuration may name what came along with it; removals last, so that a plugin that moved
     /// to another file is never missing.
     async fn follow_disk(&mut self) {
-        let changes = self.files.changes(self.config_file.as_deref());
-        for change in changes {
-            match change {
-                Change::Written(file) => self.take_plugin(file).await,
-                Change::Configuration(file) => self.take_config(file).await,
-                Change::Removed(file) => self.remove_plugin(file).await,
+        loop {
+            let generation = self.live.current().generation;
+            for change in self.files.changes(self.config_file.as_deref()) {
+                match change {
+                    Change::Written(file) => self.take_plugin(file).await,
+                    Change::Configuration(file) => self.take_config(file).await,
+                    Change::Removed(file) => self.remove_plugin(file).await,
+                }
             }
+            if self.live.current().generation == generation {
+                return;
+            }
+            self.files.look_again();
         }
     }
 
@@ -95,13 +101,13 @@ impl Reloader {
         if let Some(other) = self.files.clash(&file, &plugin) {
             let reason =
                 format!("{plugin:?} is already loaded from {}; give this file another version", other.display());
-            return self.refuse(file, reason);
+            return self.does_not_fit(file, reason);
         }
-        let snapshot = self.build(None, self.files.plugins_with(&file, Some(&plugin))).await;
+        let snapshot = self.build(None, self.files.plugins_with(&file, &plugin)).await;
         let mut added = self.added_troubles(&snapshot);
         added.extend(redirected(&self.live.current(), &snapshot));
         if !added.is_empty() {
-            return self.refuse(file, sentences(&added));
+            return self.does_not_fit(file, sentences(&added));
         }
         tracing::info!(?plugin, file = %file.display(), digest = &plugin.digest[..12], "plugin loaded");
         self.files.replace(&file, plugin);
@@ -136,7 +142,7 @@ impl Reloader {
         let snapshot = self.build(Some(Arc::new(loaded.config)), self.files.plugins()).await;
         let added = self.added_troubles(&snapshot);
         if !added.is_empty() {
-            return self.refuse(file, sentences(&added));
+            return self.does_not_fit(file, sentences(&added));
         }
         tracing::info!(file = %file.display(), "configuration loaded");
         self.accept(&file, snapshot);
@@ -145,7 +151,7 @@ impl Reloader {
     /// Puts the last version that worked back in the place of one that keeps failing.
     async fn roll_back(&mut self, failing: &Arc<Plugin>) {
         let Some((file, previous)) = self.files.take_previous(failing) else { return };
-        let snapshot = self.build(None, self.files.plugins_with(&file, Some(&previous))).await;
+        let snapshot = self.build(None, self.files.plugins_with(&file, &previous)).await;
         let reason = format!("{failing:?} kept failing and was taken out; {previous:?} serves again");
         tracing::error!(file = %file.display(), "{reason}");
         self.files.put_back(&file, previous);
@@ -181,6 +187,12 @@ impl Reloader {
         tracing::error!(file = %file.display(), "refused, what served before goes on serving: {reason}");
         self.live.refuse(file, reason);
         self.metrics.reload(ReloadOutcome::Refused);
+    }
+
+    /// Refused for what stands around it.
+    fn does_not_fit(&mut self, file: PathBuf, reason: String) {
+        self.files.does_not_fit(&file);
+        self.refuse(file, reason);
     }
 
     fn accept(&self, file: &std::path::Path, snapshot: Snapshot) {

@@ -8,12 +8,25 @@ use std::borrow::Cow;
 use std::sync::LazyLock;
 
 /// Tokens of one call.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Usage {
-    #[serde(default)]
     pub prompt_tokens: u64,
-    #[serde(default)]
     pub completion_tokens: u64,
+}
+
+impl Usage {
+    /// None where it is not one. Counting must not decide a call's fate, so whatever is odd counts as nothing.
+    fn read(raw: &RawValue) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Counts {
+            prompt_tokens: Option<f64>,
+            completion_tokens: Option<f64>,
+        }
+
+        let counts: Counts = serde_json::from_str(raw.get()).ok()?;
+        let tokens = |count: Option<f64>| count.unwrap_or(0.0).max(0.0) as u64;
+        Some(Usage { prompt_tokens: tokens(counts.prompt_tokens), completion_tokens: tokens(counts.completion_tokens) })
+    }
 }
 
 /// What the host must know of a chunk.
@@ -46,34 +59,39 @@ pub fn inspect_chunk(text: &str) -> Option<ChunkFacts> {
         let bare = || ChunkError { message: error.get().trim_matches('"').to_owned(), ..ChunkError::default() };
         serde_json::from_str(error.get()).unwrap_or_else(|_| bare())
     });
+    let usage = chunk.usage.and_then(Usage::read);
     let choices = chunk.choices.as_deref().unwrap_or_default();
     Some(ChunkFacts {
         content: choices.iter().any(Choice::has_content),
-        only_usage: choices.is_empty() && chunk.usage.is_some(),
-        usage: chunk.usage,
+        only_usage: choices.is_empty() && usage.is_some(),
+        usage,
         error,
     })
 }
 
 /// Made once: making one costs more than a search.
-static ERROR: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"error\":"));
-static USAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"usage\":"));
+static ERROR: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"error\""));
+static ESCAPE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\\u00"));
+static USAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"usage\""));
 
 /// The same for a chunk after the first content, when only usage and errors matter any more: most chunks have neither, and
 /// need only be JSON. Whether there is content in it is not looked at.
 pub fn glance(text: &str) -> Option<ChunkFacts> {
     let bytes = text.as_bytes();
-    // An error's name cannot hide: inside a string its quotes would be escaped.
-    if has_usage(bytes) || ERROR.find(bytes).is_some() {
+    // A name cannot hide in a string, where its quotes would be escaped, but it can be written with escapes itself.
+    if has_usage(bytes) || ERROR.find(bytes).is_some() || ESCAPE.find(bytes).is_some() {
         return inspect_chunk(text);
     }
     serde_json::from_str::<IgnoredAny>(text).ok()?;
-    bytes.first().is_some_and(|byte| *byte == b'{').then(ChunkFacts::default)
+    bytes.trim_ascii_start().starts_with(b"{").then(ChunkFacts::default)
 }
 
 /// Whether a usage stands in it that is not null, as it is in each chunk but the last with some upstreams.
 fn has_usage(bytes: &[u8]) -> bool {
-    USAGE.find_iter(bytes).any(|at| !bytes[at + USAGE.needle().len()..].trim_ascii_start().starts_with(b"null"))
+    USAGE.find_iter(bytes).any(|at| {
+        let rest = bytes[at + USAGE.needle().len()..].trim_ascii_start();
+        rest.strip_prefix(b":").is_some_and(|value| !value.trim_ascii_start().starts_with(b"null"))
+    })
 }
 
 /// Whether it is the chunk with nothing but the usage.
@@ -83,20 +101,21 @@ pub fn is_only_usage(text: &str) -> bool {
 
 /// The usage that a whole answer reports.
 pub fn inspect_reply(body: &str) -> Option<Usage> {
-    serde_json::from_str::<Reply>(body).ok()?.usage
+    Usage::read(serde_json::from_str::<Reply<'_>>(body).ok()?.usage?)
 }
 
 #[derive(Deserialize)]
-struct Reply {
-    usage: Option<Usage>,
+struct Reply<'a> {
+    #[serde(borrow)]
+    usage: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
 struct Chunk<'a> {
     #[serde(borrow, default)]
     choices: Option<Vec<Choice<'a>>>,
-    #[serde(default)]
-    usage: Option<Usage>,
+    #[serde(borrow, default)]
+    usage: Option<&'a RawValue>,
     #[serde(borrow, default)]
     error: Option<&'a RawValue>,
 }

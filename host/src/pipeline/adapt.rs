@@ -56,10 +56,16 @@ pub async fn adapt(
                 plugin.resume(call.moment, &fetch.state, Some(&reply)).await.map_err(problem::from_call)?
             }
             Step::Acquire(acquisition) => {
-                acquire(gateway, call, candidate, &acquisition).await?;
                 if planned.credentials.contains(&acquisition.credential) {
                     return Err(problem::from_call(plugin.broke_contract("it acquires a credential that it has")));
                 }
+                // One that is derived from a derived one could wait for itself.
+                if acquisition.request.auth.as_ref().is_some_and(|auth| auth.credential != headers::API_KEY) {
+                    return Err(problem::from_call(
+                        plugin.broke_contract("it acquires with another credential than api_key"),
+                    ));
+                }
+                acquire(gateway, call, candidate, &acquisition).await?;
                 planned.credentials.push(acquisition.credential);
                 plugin.plan(call.moment, &planned).await.map_err(problem::from_call)?
             }

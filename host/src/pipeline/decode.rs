@@ -52,6 +52,9 @@ fn model(call: &Call, members: &Members<'_>) -> Result<String, Failure> {
         Place::Always | Place::Never => None,
     };
     match model {
+        Some(model) if model.chars().any(char::is_control) => {
+            Err(Failure::invalid("the model's name has control characters in it").at("model"))
+        }
         Some(model) if !model.trim().is_empty() => Ok(model.into_owned()),
         Some(_) | None => Err(Failure::invalid(
             "the request names no model; write `<provider>/<model>`, or one of those that GET /v1/models lists",

@@ -5,7 +5,7 @@ use super::call::{Call, Gateway};
 use super::hygiene;
 use super::problem;
 use super::route::Candidate;
-use super::scrub::Scrub;
+use super::scrub::{self, Scrub};
 use super::send::Outbound;
 use crate::config::Secret;
 use crate::error::{Failure, FailureKind};
@@ -133,6 +133,9 @@ async fn render(
     }
     let plugin = &templates.plugin;
     let rendered = plugin.render(call.moment, &wanted, &variables).await.map_err(problem::from_call)?;
+    if !rendered.iter().map(|header| &header.name).eq(wanted.iter().map(|header| &header.name)) {
+        return Err(problem::from_call(plugin.broke_contract("it rendered other headers than it was given")));
+    }
     let secret = candidate.key().map(|key| &key.secret);
     of_plugin(plugin, &rendered)?
         .into_iter()
@@ -156,16 +159,11 @@ fn value(call: &Call, candidate: &Candidate, name: &str, placeholder: &str) -> O
 
 /// Puts the secret where the placeholder stands.
 fn reveal(value: HeaderValue, placeholder: &str, secret: Option<&Secret>) -> Result<HeaderValue, Failure> {
-    let Ok(text) = value.to_str() else { return Ok(value) };
-    let Some(secret) = secret.filter(|_| text.contains(placeholder)) else { return Ok(value) };
-    let bytes = secret.expose().as_bytes();
-    let mut revealed = Vec::with_capacity(text.len() + bytes.len());
-    for (index, part) in text.split(placeholder).enumerate() {
-        if index > 0 {
-            revealed.extend_from_slice(bytes);
-        }
-        revealed.extend_from_slice(part.as_bytes());
-    }
+    let found = |secret: &&Secret| {
+        memchr::memmem::find(value.as_bytes(), placeholder.as_bytes()).is_some() && !secret.expose().is_empty()
+    };
+    let Some(secret) = secret.filter(found) else { return Ok(value) };
+    let revealed = scrub::replace(value.as_bytes(), placeholder.as_bytes(), secret.expose().as_bytes());
     let mut value = HeaderValue::from_bytes(&revealed)
         .map_err(|_| Failure::new(FailureKind::Internal, "a header could not be made from its template"))?;
     value.set_sensitive(true);

@@ -10,7 +10,7 @@ use super::problem;
 use super::route::Candidate;
 use super::scrub::Scrub;
 use super::send::UpstreamReply;
-use super::stream::{AnswerStream, Interpreter, Passing};
+use super::stream::{AnswerStream, Interpreter, Passing, reported};
 use crate::chat::{self, Members};
 use crate::error::{Failure, Verbatim};
 use crate::framing::Framing;
@@ -71,14 +71,15 @@ pub async fn receive(
     }
     match expected.framing {
         Some(framing) if !is_document(&reply.headers)? => {
-            stream(call, request, candidate, expected.dialect, framing, reply).await
+            stream(gateway, call, request, candidate, expected.dialect, framing, reply).await
         }
-        Some(_) | None => whole(call, request, candidate, &expected.dialect, reply).await,
+        Some(_) | None => whole(gateway, call, request, candidate, &expected.dialect, reply).await,
     }
 }
 
 /// A stream, up to its first content.
 async fn stream(
+    gateway: &Gateway,
     call: &Call,
     request: &Request,
     candidate: &Candidate,
@@ -87,7 +88,7 @@ async fn stream(
     reply: UpstreamReply,
 ) -> Result<Answer, Failure> {
     // With the caller's own dialect the bytes pass as they come, unless a policy wants to look into each chunk.
-    let passes = dialect == call.dialect() && !call.snapshot.reviews_chunks();
+    let passes = framing == Framing::Sse && dialect == call.dialect() && !call.snapshot.reviews_chunks();
     let interpreter = if dialect == chat::DIALECT {
         Interpreter::Canonical
     } else {
@@ -101,7 +102,7 @@ async fn stream(
     };
     let mut stream = AnswerStream::upstream(reply.body, framing, interpreter, passing, limits);
     if passes {
-        stream.headers = come_down(&reply.headers);
+        stream.headers = come_down(&reply.headers, &Scrub::of(gateway, candidate));
     }
     let limit = candidate.target.config.network.timeouts.request;
     tokio::time::timeout(limit, stream.commit(limits.body_bytes)).await.map_err(|_| {
@@ -115,6 +116,7 @@ async fn stream(
 }
 
 async fn whole(
+    gateway: &Gateway,
     call: &Call,
     request: &Request,
     candidate: &Candidate,
@@ -130,8 +132,14 @@ async fn whole(
             .detail(format!("{error}; it begins with {:?}", beginning(&body)))
     })?;
     let text = String::from_utf8_lossy(&body).into_owned();
+    if dialect == chat::DIALECT
+        && let Some(error) = chat::inspect_chunk(&text).and_then(|facts| facts.error)
+    {
+        // Some servers say 200 and mean an error.
+        return Err(reported(&error));
+    }
     if dialect == call.dialect() && !request.kind.streaming {
-        let verbatim = Verbatim { status, headers: come_down(&headers), body };
+        let verbatim = Verbatim { status, headers: come_down(&headers, &Scrub::of(gateway, candidate)), body };
         return Ok(Answer::Native(NativeReply { verbatim, text }));
     }
     if dialect == chat::DIALECT {
@@ -171,7 +179,7 @@ async fn refused(
         None => failure.retry_after_ms(retry_after_ms(&headers)),
     };
     if expected.dialect == call.dialect() && Members::of(&body).is_ok() {
-        return failure.verbatim(Verbatim { status, headers: come_down(&headers), body });
+        return failure.verbatim(Verbatim { status, headers: come_down(&headers, &scrub), body });
     }
     failure
 }
@@ -235,11 +243,11 @@ fn is_document(headers: &HeaderMap) -> Result<bool, Failure> {
     Ok(kind.split(';').next().is_some_and(|kind| kind.trim() == "application/json"))
 }
 
-fn come_down(headers: &HeaderMap) -> HeaderMap {
+fn come_down(headers: &HeaderMap, scrub: &Scrub) -> HeaderMap {
     headers
         .iter()
         .filter(|(name, _)| hygiene::may_come_down(name))
-        .map(|(name, value)| (name.clone(), value.clone()))
+        .map(|(name, value)| (name.clone(), scrub.header(value)))
         .collect()
 }
 

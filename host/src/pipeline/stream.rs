@@ -3,7 +3,7 @@
 
 mod interpreter;
 
-pub use interpreter::{Interpreter, MAX_STATE_BYTES};
+pub use interpreter::{Interpreter, MAX_STATE_BYTES, reported};
 
 use super::send::UpstreamBody;
 use crate::chat::{self, ChunkFacts, Usage};
@@ -160,7 +160,7 @@ impl Source {
                     return batch;
                 }
             };
-            let mut batch = interpreter.interpret(frames, ended, passing, look).await;
+            let mut batch = interpreter.interpret(frames, ended && cut.is_none(), passing, look).await;
             if batch.end.is_none()
                 && let Some(error) = cut
             {

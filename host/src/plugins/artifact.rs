@@ -47,8 +47,9 @@ impl Artifacts {
             return Ok(component);
         }
         let code = match compile_apart(wasm) {
-            Some(code) if deserialize(engine, &code).is_ok() => code,
-            Some(_) | None => super::engine::compile(wasm)?,
+            Apart::Compiled(code) => code,
+            Apart::Failed(reason) => return Err(wasmtime::Error::msg(reason)),
+            Apart::NoProcess => super::engine::compile(wasm)?,
         };
         if let Some(path) = path {
             match write(&path, &code) {
@@ -83,19 +84,32 @@ impl Artifacts {
 }
 
 /// Compiles in a process of its own: a compiler takes a hundred megabytes that no allocator gives back in full, and what
-/// crashes it must not crash the gateway. None where no process can be made, or the component does not compile.
-fn compile_apart(wasm: &[u8]) -> Option<Vec<u8>> {
-    let mut child = Command::new("/proc/self/exe")
-        .arg(COMPILE)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .ok()?;
-    // It reads everything before it writes anything, so neither waits for the other.
-    let written = child.stdin.take()?.write_all(wasm);
-    let output = child.wait_with_output().ok()?;
-    (written.is_ok() && output.status.success()).then_some(output.stdout)
+/// crashes it must not crash the gateway.
+fn compile_apart(wasm: &[u8]) -> Apart {
+    let mut command = Command::new("/proc/self/exe");
+    command.arg(COMPILE).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let Ok(mut child) = command.spawn() else { return Apart::NoProcess };
+    // It reads everything before it writes anything, so neither waits for the other. Where it dies early, its status says
+    // more than the broken pipe.
+    if let Some(mut input) = child.stdin.take() {
+        let _ = input.write_all(wasm);
+    }
+    match child.wait_with_output() {
+        Ok(output) if output.status.success() => Apart::Compiled(output.stdout),
+        Ok(output) => {
+            let said = String::from_utf8_lossy(&output.stderr);
+            Apart::Failed(format!("the compiler ended with {}: {}", output.status, said.trim()))
+        }
+        Err(error) => Apart::Failed(error.to_string()),
+    }
+}
+
+/// What came of compiling in another process.
+enum Apart {
+    Compiled(Vec<u8>),
+    Failed(String),
+    /// The system allows no process.
+    NoProcess,
 }
 
 /// What that process does: a component on standard input, machine code on standard output.

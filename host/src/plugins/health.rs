@@ -42,8 +42,8 @@ impl Health {
 
     pub fn answer(&self) {
         // Written only where something changes: all threads pass here with every call.
-        if self.score.load(Ordering::Relaxed) > 0 {
-            self.score.fetch_sub(1, Ordering::Relaxed);
+        if self.score.load(Ordering::Relaxed) > 0 && self.score.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.rests.store(0, Ordering::Relaxed);
         }
         if !self.answered.load(Ordering::Relaxed) {
             self.answered.store(true, Ordering::Relaxed);
@@ -52,6 +52,10 @@ impl Health {
 
     /// True when this fault was one too many and the plugin goes to rest.
     pub fn fault(&self) -> bool {
+        // Calls that were on their way when the rest began say nothing new.
+        if self.resting().is_some() {
+            return false;
+        }
         if self.score.fetch_add(FAULT, Ordering::Relaxed) + FAULT < LIMIT {
             return false;
         }
@@ -92,7 +96,12 @@ mod tests {
     #[test]
     fn each_rest_is_longer_up_to_a_minute() {
         let health = Health::default();
-        (0..200).for_each(|_| _ = health.fault());
+        for _ in 0..20 {
+            (0..5).for_each(|_| _ = health.fault());
+            assert!(!health.fault(), "a fault during a rest does not count");
+            health.resting_until_ms.store(0, Ordering::Relaxed);
+        }
+        (0..5).for_each(|_| _ = health.fault());
         let rest = health.resting().expect("it rests");
         assert!(rest > Duration::from_secs(50) && rest <= LONGEST_REST);
     }

@@ -45,7 +45,7 @@ impl LogBudget {
             }
             return;
         }
-        let message = clip(message, MAX_CALL_BYTES - spent);
+        let message = one_line(clip(message, MAX_CALL_BYTES - spent));
         let plugin = &self.plugin;
         match level {
             Level::Debug => tracing::debug!(plugin, "{message}"),
@@ -69,6 +69,18 @@ impl LogBudget {
             }
         }
     }
+}
+
+/// Control characters escaped, so that no plugin can forge a line or move the cursor.
+fn one_line(message: &str) -> String {
+    let mut line = String::with_capacity(message.len());
+    for character in message.chars() {
+        match character.is_control() {
+            true => line.extend(character.escape_debug()),
+            false => line.push(character),
+        }
+    }
+    line
 }
 
 fn clip(message: &str, limit: usize) -> &str {

@@ -3,6 +3,8 @@
 use crate::plugins::{self, Plugin, Runtime};
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -32,23 +34,33 @@ struct Entry {
     serving: Option<Arc<Plugin>>,
     /// The version before, in case the one that serves turns out to be bad.
     previous: Option<Arc<Plugin>>,
+    /// It was refused for what stood around it, not for what it is: another change may make it fit.
+    retry: bool,
 }
 
 pub struct Files {
     folder: PathBuf,
     entries: BTreeMap<PathBuf, Entry>,
     config: Option<Stamp>,
+    retry_config: bool,
 }
 
 impl Files {
     pub fn new(folder: PathBuf, config_file: Option<&Path>) -> Self {
-        Files { folder, entries: BTreeMap::new(), config: config_file.and_then(stamp) }
+        Files { folder, entries: BTreeMap::new(), config: config_file.and_then(look_at), retry_config: false }
     }
 
     /// What may have changed since the last look.
     pub fn changes(&mut self, config_file: Option<&Path>) -> Vec<Change> {
         let mut changes = Vec::new();
-        let present = self.scan();
+        let present = match self.scan() {
+            Ok(present) => present,
+            Err(error) => {
+                // No sight of the folder is no sign that it is empty: out of file descriptors, above all.
+                tracing::error!(folder = %self.folder.display(), %error, "the plugins folder cannot be looked through");
+                return changes;
+            }
+        };
         for (file, stamp) in &present {
             let entry = self.entries.entry(file.clone()).or_default();
             if entry.stamp.as_ref() != Some(stamp) {
@@ -59,7 +71,7 @@ impl Files {
         let gone = self.entries.keys().filter(|file| !present.contains_key(*file));
         changes.extend(gone.cloned().map(Change::Removed));
         if let Some(file) = config_file {
-            let stamp = stamp(file);
+            let stamp = look_at(file);
             // A configuration that is being replaced is missing for a moment.
             if stamp.is_some() && stamp != self.config {
                 self.config = stamp;
@@ -70,14 +82,21 @@ impl Files {
         changes
     }
 
-    fn scan(&self) -> BTreeMap<PathBuf, Stamp> {
-        let Ok(entries) = fs::read_dir(&self.folder) else { return BTreeMap::new() };
-        entries
-            .flatten()
-            .map(|entry| entry.path())
-            .filter(|path| path.extension().is_some_and(|extension| extension == "wasm"))
-            .filter_map(|path| stamp(&path).map(|stamp| (path, stamp)))
-            .collect()
+    fn scan(&self) -> io::Result<BTreeMap<PathBuf, Stamp>> {
+        let entries = match fs::read_dir(&self.folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+            entries => entries?,
+        };
+        let mut present = BTreeMap::new();
+        for entry in entries {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == "wasm")
+                && let Some(stamp) = stamp(&path)?
+            {
+                present.insert(path, stamp);
+            }
+        }
+        Ok(present)
     }
 
     /// Reads and loads a file; None where its bytes are those of the last time.
@@ -95,9 +114,29 @@ impl Files {
         Some(runtime.load(file, &wasm, generation).await.map_err(|error| error.to_string()))
     }
 
+    /// The file did not fit among the others; it is looked at again after the next change that was taken.
+    pub fn does_not_fit(&mut self, file: &Path) {
+        match self.entries.get_mut(file) {
+            Some(entry) => entry.retry = true,
+            None => self.retry_config = true,
+        }
+    }
+
+    /// Something has changed: what did not fit may fit now.
+    pub fn look_again(&mut self) {
+        for entry in self.entries.values_mut().filter(|entry| entry.retry) {
+            (entry.stamp, entry.retry) = (None, false);
+            entry.digest.clear();
+        }
+        if std::mem::take(&mut self.retry_config) {
+            self.config = None;
+        }
+    }
+
     /// Another file with a plugin of this name and version.
     pub fn clash(&self, file: &Path, plugin: &Plugin) -> Option<&Path> {
-        let others = self.entries.iter().filter(|(other, _)| *other != file);
+        // A file that has gone is one that was given this one's name, or will be taken out next.
+        let others = self.entries.iter().filter(|(other, _)| *other != file && other.exists());
         others
             .filter_map(|(other, entry)| Some((other, entry.serving.as_ref()?)))
             .find(|(_, other)| other.name == plugin.name && other.version == plugin.version)
@@ -108,10 +147,12 @@ impl Files {
         self.entries.values().filter_map(|entry| entry.serving.clone()).collect()
     }
 
-    /// The plugins as they would be with another one from this file.
-    pub fn plugins_with(&self, file: &Path, plugin: Option<&Arc<Plugin>>) -> Vec<Arc<Plugin>> {
+    /// The plugins as they would be with this one from this file.
+    pub fn plugins_with(&self, file: &Path, plugin: &Arc<Plugin>) -> Vec<Arc<Plugin>> {
         let others = self.entries.iter().filter(|(other, _)| *other != file);
-        others.filter_map(|(_, entry)| entry.serving.as_ref()).chain(plugin).cloned().collect()
+        let others = others.filter_map(|(_, entry)| entry.serving.as_ref());
+        let is_same = |other: &&Arc<Plugin>| other.name == plugin.name && other.version == plugin.version;
+        others.filter(|other| !is_same(other)).chain([plugin]).cloned().collect()
     }
 
     pub fn replace(&mut self, file: &Path, plugin: Arc<Plugin>) {
@@ -141,8 +182,16 @@ impl Files {
     }
 }
 
-fn stamp(file: &Path) -> Option<Stamp> {
-    use std::os::unix::fs::MetadataExt;
-    let metadata = fs::metadata(file).ok().filter(fs::Metadata::is_file)?;
-    Some(Stamp { modified: metadata.modified().ok(), size: metadata.len(), inode: metadata.ino() })
+/// None where there is no such file.
+fn stamp(file: &Path) -> io::Result<Option<Stamp>> {
+    let metadata = match fs::metadata(file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        metadata => metadata?,
+    };
+    let stamp = Stamp { modified: metadata.modified().ok(), size: metadata.len(), inode: metadata.ino() };
+    Ok(metadata.is_file().then_some(stamp))
+}
+
+fn look_at(file: &Path) -> Option<Stamp> {
+    stamp(file).ok().flatten()
 }

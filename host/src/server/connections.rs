@@ -56,8 +56,10 @@ impl Desk {
         let idlest = self.workers.iter().min_by_key(|worker| worker.connections.load(Ordering::Relaxed));
         if let Some(worker) = idlest {
             worker.connections.fetch_add(1, Ordering::Relaxed);
-            // A thread that has gone takes its queue along, and the connection is closed.
-            let _ = worker.queue.send((stream, seat)).await;
+            if worker.queue.send((stream, seat)).await.is_err() {
+                // The thread has gone; its connections are closed.
+                worker.connections.fetch_sub(1, Ordering::Relaxed);
+            }
         }
     }
 

@@ -85,7 +85,7 @@ impl Routes {
             return Err(format!("{} {} is already served", route.method, route.path));
         }
         let route = Arc::new(route);
-        let without_version = route.path.strip_prefix("/v1").map(|path| format!("{PROXY}{path}"));
+        let without_version = route.path.strip_prefix("/v1/").map(|path| format!("{PROXY}/{path}"));
         let paths = [route.path.clone(), format!("{PROXY}{}", route.path)];
         for path in paths.into_iter().chain(without_version) {
             match self.router.at_mut(&path) {

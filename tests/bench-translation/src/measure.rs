@@ -1,11 +1,11 @@
-//! Criterion measures; the table is made of its estimates.
+//! Criterion measures; the table is made of what it measured.
 
 use crate::wasm::Instance;
 use anyhow::{Context, Result, ensure};
 use criterion::{BenchmarkGroup, Criterion, measurement::WallTime};
 use format_anthropic::AnthropicMessages;
 use plugway_sdk::Plugin;
-use serde_json::Value;
+use serde::Deserialize;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ pub(crate) struct Bench {
     pub(crate) native: AnthropicMessages,
     instance: Instance,
     only: String,
-    estimates: PathBuf,
+    samples: PathBuf,
     cases: Vec<Case>,
 }
 
@@ -29,16 +29,16 @@ struct Case {
 
 impl Bench {
     pub(crate) fn new(runtime: Runtime, wasm: &[u8], seconds: f64, only: String) -> Result<Self> {
-        let estimates = std::env::temp_dir().join(format!("plugway-bench-translation-{}", std::process::id()));
+        let samples = std::env::temp_dir().join(format!("plugway-bench-translation-{}", std::process::id()));
         let criterion = Criterion::default()
-            .output_directory(&estimates)
+            .output_directory(&samples)
             .without_plots()
             .warm_up_time(Duration::from_millis(500))
             .measurement_time(Duration::from_secs_f64(seconds));
         let settings = serde_json::from_str("{}").context("settings")?;
         let native = AnthropicMessages::new(settings).map_err(|problem| anyhow::anyhow!(problem.message))?;
         let instance = runtime.block_on(Instance::new(wasm))?;
-        Ok(Bench { criterion, runtime, native, instance, only, estimates, cases: Vec::new() })
+        Ok(Bench { criterion, runtime, native, instance, only, samples, cases: Vec::new() })
     }
 
     /// Measures one call both ways, after a look whether both give the same.
@@ -74,20 +74,37 @@ impl Bench {
         Ok(table)
     }
 
-    /// The median: the mean of a shared machine is one of its neighbours' doings too.
+    /// The time of one call, from Criterion's samples.
     fn nanoseconds(&self, case: &str, side: &str) -> Result<f64> {
         let folder = case.replace(['/', '?', '"', '\\', '*', '<', '>', ':', '|'], "_");
-        let file = self.estimates.join(folder).join(side).join("new/estimates.json");
+        let file = self.samples.join(folder).join(side).join("new/sample.json");
         let text = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
-        let estimates: Value = serde_json::from_str(&text)?;
-        estimates["median"]["point_estimate"].as_f64().context("a median among Criterion's estimates")
+        let samples: Samples = serde_json::from_str(&text)?;
+        samples.undisturbed().with_context(|| format!("{}: no samples", file.display()))
+    }
+}
+
+/// What Criterion keeps of a measurement: how often each sample called, and how long that took.
+#[derive(Deserialize)]
+struct Samples {
+    iters: Vec<f64>,
+    times: Vec<f64>,
+}
+
+impl Samples {
+    /// The tenth percentile. On a machine with other tenants the mean and the median are theirs too, and the two sides
+    /// of a ratio would not even share them.
+    fn undisturbed(&self) -> Option<f64> {
+        let mut each: Vec<f64> = self.times.iter().zip(&self.iters).map(|(time, calls)| time / calls).collect();
+        each.sort_by(f64::total_cmp);
+        each.get(each.len() / 10).copied()
     }
 }
 
 impl Drop for Bench {
     fn drop(&mut self) {
         // Nobody compares two runs on a shared machine; what is left of it is only in the way.
-        let _ = std::fs::remove_dir_all(&self.estimates);
+        let _ = std::fs::remove_dir_all(&self.samples);
     }
 }
 

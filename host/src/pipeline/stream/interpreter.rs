@@ -54,7 +54,7 @@ fn canonical(frames: Vec<Frame>, passing: Passing, look: Look) -> Batch {
     let mut batch = Batch::default();
     let passes = passing != Passing::Translated;
     for frame in frames {
-        if frame.is_comment() {
+        if frame.data.trim().is_empty() {
             batch.raw.extend(passes.then_some(frame.raw));
             continue;
         }
@@ -186,7 +186,7 @@ fn malformed() -> Failure {
 }
 
 /// An error event inside a stream that began well.
-fn reported(error: &chat::ChunkError) -> Failure {
+pub fn reported(error: &chat::ChunkError) -> Failure {
     let code = match &error.code {
         serde_json::Value::String(code) => Some(code.clone()),
         serde_json::Value::Number(code) => Some(code.to_string()),
