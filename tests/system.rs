@@ -17,6 +17,8 @@ mod sse;
 #[path = "system/upstream.rs"]
 mod upstream;
 
+#[path = "system/agreement.rs"]
+mod agreement;
 #[path = "system/architecture.rs"]
 mod architecture;
 #[path = "system/bad_guests.rs"]

@@ -18,7 +18,8 @@ const BLOCK: usize = 32 * 1024;
 
 /// The allocator of every component that is made with this crate.
 #[global_allocator]
-static MEMORY: Memory = Memory(UnsafeCell::new(Lists { free: [ptr::null_mut(); SIZES], rest: ptr::null_mut(), left: 0 }));
+static MEMORY: Memory =
+    Memory(UnsafeCell::new(Lists { free: [ptr::null_mut(); SIZES], rest: ptr::null_mut(), left: 0 }));
 
 struct Memory(UnsafeCell<Lists>);
 

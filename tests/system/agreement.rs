@@ -48,8 +48,7 @@ async fn wasm_and_native_agree_on_each_stream_however_it_arrives() {
 fn streams(spoken: Dialect) -> Vec<(String, Vec<Value>)> {
     let words = ("words".to_owned(), spoken.stream("Ünïcödé 日本語 🦀, \"quotes\\\" and\nlines"));
     let call = ("a call".to_owned(), spoken.stream_tool_call());
-    let recorded =
-        recordings::of(spoken).into_iter().filter_map(|recording| Some((recording.case, recording.stream?)));
+    let recorded = recordings::of(spoken).into_iter().filter_map(|recording| Some((recording.case, recording.stream?)));
     [words, call].into_iter().chain(recorded).collect()
 }
 

@@ -55,12 +55,7 @@ impl Whole {
 
     pub(super) fn restore(unpack: &mut Unpack<'_>) -> Result<Self, Problem> {
         let (depth, flags) = (unpack.number()?, unpack.number()?);
-        Ok(Whole {
-            depth: depth as u32,
-            begun: flags & 1 != 0,
-            in_string: flags & 2 != 0,
-            escaped: flags & 4 != 0,
-        })
+        Ok(Whole { depth: depth as u32, begun: flags & 1 != 0, in_string: flags & 2 != 0, escaped: flags & 4 != 0 })
     }
 
     pub(super) fn read(&mut self, piece: &str) {

@@ -93,8 +93,7 @@ impl StreamState for Writing {
 
     fn restore(state: &str) -> Result<Self, Problem> {
         let mut unpack = Unpack::new(state);
-        let mut writing =
-            Writing { started: unpack.number()? == 1, next: unpack.number()?, ..Writing::default() };
+        let mut writing = Writing { started: unpack.number()? == 1, next: unpack.number()?, ..Writing::default() };
         for _ in 0..unpack.length()? {
             writing.calls.push((unpack.number()?, unpack.text()?.to_owned()));
         }
@@ -323,11 +322,8 @@ impl Writing {
             }
             Piece::Citation(citation) => {
                 self.open(What::Text, events, || Block::text(Text::default()));
-                let delta = Delta {
-                    kind: "citations_delta".into(),
-                    citation: Some(Json::of(&citation)),
-                    ..Delta::default()
-                };
+                let delta =
+                    Delta { kind: "citations_delta".into(), citation: Some(Json::of(&citation)), ..Delta::default() };
                 let index = self.open.as_ref().map(|open| open.index);
                 emit(events, StreamEvent { index, delta: Some(delta), ..of("content_block_delta") });
             }

@@ -64,7 +64,8 @@ fn foreign(status: u16, body: &str) -> Problem {
             .find_map(|pointer| value.pointer(pointer)?.as_str())
             .filter(|message| !message.is_empty())
     });
-    let problem = Problem::new(ProblemKind::of_status(status), message.map_or_else(|| silent(Some(status)), str::to_owned));
+    let problem =
+        Problem::new(ProblemKind::of_status(status), message.map_or_else(|| silent(Some(status)), str::to_owned));
     let excerpt: String = body.chars().take(EXCERPT).collect();
     let problem = if message.is_none() && !excerpt.is_empty() {
         problem.detail(format!("status {status}, {excerpt}"))

@@ -42,12 +42,7 @@ fn said(kind: ProblemKind, value: &Value) -> Option<Problem> {
     })?;
     // A code that is a number is the status once more.
     let text = |member: &str| error.get(member)?.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
-    Some(Problem {
-        param: text("param"),
-        code: text("code"),
-        detail: text("type"),
-        ..Problem::new(kind, message)
-    })
+    Some(Problem { param: text("param"), code: text("code"), detail: text("type"), ..Problem::new(kind, message) })
 }
 
 /// An answer or a chunk must be an object, and some services send an error with status 200.

@@ -64,7 +64,7 @@ fn encode_member<'a>(
 
 fn lost_of_output_config(config: &Json<'_>, has_effort: bool) -> Vec<String> {
     let members = config.read::<Extra<'_>>().unwrap_or_default();
-    let lost = members.iter().filter(|(name, value)| !value.is_null() && !(has_effort && *name == "effort"));
+    let lost = members.iter().filter(|(name, value)| !(value.is_null() || has_effort && *name == "effort"));
     lost.map(|(name, _)| format!("output_config.{name}")).collect()
 }
 
