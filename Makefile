@@ -36,6 +36,7 @@ test: wasm-target guests $(VENV)/ready
 bench: build
 	{ command -v nginx && command -v wrk; } >/dev/null || tests/install.sh nginx-light wrk
 	tests/bench/run.sh
+	tests/bench-translation/run.sh
 
 lint:
 	command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
