@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn what_was_tampered_with_is_a_problem() {
-        for text in ["", "12", "x ", "5 abc", "2 é", "99999999999999999999 a"] {
+        for text in ["", "12", "x ", "5 abc", "1 é", "99999999999999999999 a"] {
             assert!(Unpack::new(text).text().is_err(), "{text:?}");
         }
         assert!(Unpack::new("1000000 ").length().is_err());
