@@ -45,7 +45,7 @@ async fn health_models_metrics_and_plugins_are_there() {
         assert!(plugin.as_object().unwrap().contains_key("last_error"), "{plugin}");
     }
     let openai = gateway.plugin("provider-openai").await.remove(0);
-    assert_eq!(openai["kinds"], json!(["provider"]), "{openai}");
+    assert_eq!(openai["kinds"], json!(["provider", "format-upstream"]), "{openai}");
     assert!(openai["calls"].as_u64().unwrap() >= 2, "{openai}");
     assert_eq!(openai["traps"], 0, "{openai}");
 }
