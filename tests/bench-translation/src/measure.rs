@@ -64,7 +64,8 @@ impl Bench {
     }
 
     pub(crate) fn table(&self) -> Result<String> {
-        let mut table = String::from("| call | native | wasm | wasm ÷ native | wasm, each event |\n|---|---|---|---|---|\n");
+        let mut table =
+            String::from("| call | native | wasm | wasm ÷ native | wasm, each event |\n|---|---|---|---|---|\n");
         for Case { name, items } in &self.cases {
             let (native, wasm) = (self.nanoseconds(name, "native")?, self.nanoseconds(name, "wasm")?);
             let each = if *items == 0 { String::new() } else { microseconds(wasm / *items as f64) };

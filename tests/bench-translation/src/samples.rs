@@ -1,4 +1,5 @@
 //! What is translated: made here, of the size and the shape that real traffic has.
+#![expect(clippy::ptr_arg, reason = "`bindgen!` makes `&String` of a named string type")]
 
 use crate::measure::Bench;
 use crate::wasm;
@@ -57,25 +58,32 @@ fn replies(bench: &mut Bench) -> Result<()> {
 /// Events in the middle of a stream, which nearly all are.
 fn upstream_streams(bench: &mut Bench) -> Result<()> {
     let state = decode_events(&bench.native, CHAT, "", &stream_start(), false).expect("a stream").state;
-    for (name, event) in [("text", text_event()), ("arguments", arguments_event())] {
+    // What a call costs by itself, state included.
+    measure_decoding(bench, "decode-events, none", &state, &[])?;
+    for (name, event) in
+        [("text", text_event()), ("arguments", arguments_event()), ("text, reordered", reordered_text_event())]
+    {
         for count in [1, BATCH] {
-            let events = vec![event.clone(); count];
-            let given: Vec<_> = events.iter().map(wasm::event).collect();
-            bench.case(
-                &format!("decode-events, {count} × {name}"),
-                count,
-                |native| {
-                    let decoded = decode_events(native, CHAT, &state, &events, false).expect("events");
-                    (decoded.state, decoded.chunks)
-                },
-                async |wasm| {
-                    let decoded = wasm.decode_events(&state, &given).await?;
-                    Ok((decoded.state, decoded.chunks))
-                },
-            )?;
+            measure_decoding(bench, &format!("decode-events, {count} × {name}"), &state, &vec![event.clone(); count])?;
         }
     }
     Ok(())
+}
+
+fn measure_decoding(bench: &mut Bench, name: &str, state: &String, events: &[Event]) -> Result<()> {
+    let given: Vec<_> = events.iter().map(wasm::event).collect();
+    bench.case(
+        name,
+        events.len(),
+        |native| {
+            let decoded = decode_events(native, CHAT, state, events, false).expect("events");
+            (decoded.state, decoded.chunks)
+        },
+        async |wasm| {
+            let decoded = wasm.decode_events(state, &given).await?;
+            Ok((decoded.state, decoded.chunks))
+        },
+    )
 }
 
 fn client_streams(bench: &mut Bench) -> Result<()> {
@@ -84,19 +92,18 @@ fn client_streams(bench: &mut Bench) -> Result<()> {
     let state = encode_events(&bench.native, CHAT, "", &chunk, &Progress::Open).expect("a stream").state;
     for count in [1, BATCH] {
         let chunks = vec![chunk[0].clone(); count];
-        let pairs = |events: Vec<(String, String)>| events;
         bench.case(
             &format!("encode-events, {count} × text"),
             count,
             |native| {
                 let encoded = encode_events(native, CHAT, &state, &chunks, &Progress::Open).expect("chunks");
                 let events = encoded.events.into_iter().map(|event| (event.name, event.data));
-                (encoded.state, pairs(events.collect()))
+                (encoded.state, events.collect::<Vec<(String, String)>>())
             },
             async |wasm| {
                 let encoded = wasm.encode_events(&state, &chunks).await?;
                 let events = encoded.events.into_iter().map(|event| (event.name, event.data));
-                Ok((encoded.state, pairs(events.collect())))
+                Ok((encoded.state, events.collect::<Vec<(String, String)>>()))
             },
         )?;
     }
@@ -149,8 +156,8 @@ fn reply() -> Value {
 }
 
 /// Up to the first delta: a block of text and a call are open.
-fn stream_start() -> [Event; 4] {
-    [
+fn stream_start() -> Vec<Event> {
+    let begun = [
         json!({"type": "message_start", "message": {
             "id": "msg_01E4rZu3RwEwmV9d59n2fST5", "type": "message", "role": "assistant", "model": "claude-sonnet-4-5-20250929",
             "content": [], "stop_reason": null, "stop_sequence": null,
@@ -162,20 +169,27 @@ fn stream_start() -> [Event; 4] {
         }}),
         json!({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}),
         json!({"type": "content_block_start", "index": 1, "content_block": {"type": "tool_use", "id": "toolu_01", "name": "pump_state", "input": {}}}),
-        arguments_data(),
-    ]
-    .map(|data| Event::named(data["type"].as_str().unwrap_or_default(), data.to_string()))
+    ];
+    let begun = begun.map(|data| Event::named(data["type"].as_str().unwrap_or_default(), data.to_string()));
+    begun.into_iter().chain([arguments_event()]).collect()
+}
+
+/// As Anthropic writes it, padding and all.
+fn delta(index: u64, delta: &str) -> Event {
+    let data = format!(r#"{{"type":"content_block_delta","index":{index},"delta":{delta}   }}"#);
+    Event::named("content_block_delta", data)
 }
 
 fn text_event() -> Event {
-    let data = json!({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": " the old pump is"}});
-    Event::named("content_block_delta", data.to_string())
+    delta(0, r#"{"type":"text_delta","text":" the old pump is"}"#)
 }
 
 fn arguments_event() -> Event {
-    Event::named("content_block_delta", arguments_data().to_string())
+    delta(1, r#"{"type":"input_json_delta","partial_json":"{\"pump\": \"n"}"#)
 }
 
-fn arguments_data() -> Value {
-    json!({"type": "content_block_delta", "index": 1, "delta": {"type": "input_json_delta", "partial_json": "{\"pump\": \"n"}})
+/// As other servers may write it: the same with its members in another order.
+fn reordered_text_event() -> Event {
+    let data = r#"{"delta":{"text":" the old pump is","type":"text_delta"},"index":0,"type":"content_block_delta"}"#;
+    Event::named("content_block_delta", data)
 }

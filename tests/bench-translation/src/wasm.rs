@@ -93,7 +93,11 @@ impl Instance {
         half.call_decode_reply(&mut self.store, CHAT, body).await?.map_err(refused)
     }
 
-    pub(crate) async fn decode_events(&mut self, state: &String, events: &[upstream::Event]) -> Result<upstream::Decoded> {
+    pub(crate) async fn decode_events(
+        &mut self,
+        state: &String,
+        events: &[upstream::Event],
+    ) -> Result<upstream::Decoded> {
         self.begin();
         let half = self.exports.plugway_format_upstream();
         half.call_decode_events(&mut self.store, CHAT, state, events, false).await?.map_err(refused)

@@ -1,7 +1,9 @@
 //! What holds for any input.
 
 use super::message::from_events;
-use super::{read_stream, write_stream};
+use super::{CHAT, format, read_stream, write_stream};
+use plugway_sdk::Event;
+use plugway_sdk::export::decode_events;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -15,6 +17,14 @@ proptest! {
     ) {
         let events = stream_of(&blocks);
         prop_assert_eq!(read_stream(&events, &cuts).0, read_stream(&events, &[]).0);
+    }
+
+    #[test]
+    fn chunks_do_not_depend_on_the_order_of_members(blocks in prop::collection::vec(block(), 0..6)) {
+        let events = stream_of(&blocks);
+        let sorted = events.iter().map(Value::to_string);
+        let as_written = events.iter().map(as_anthropic_writes);
+        prop_assert_eq!(read_texts(sorted), read_texts(as_written));
     }
 
     #[test]
@@ -52,6 +62,21 @@ proptest! {
         let again = from_events(&write_stream(&read_stream(&events, &[]).0, &[]));
         prop_assert_eq!(&again["content"], &from_events(&events)["content"]);
     }
+}
+
+fn read_texts(data: impl Iterator<Item = String>) -> Vec<String> {
+    let events: Vec<Event> = data.map(Event::data).collect();
+    decode_events(&format(), CHAT, "", &events, true).unwrap().chunks
+}
+
+/// Deltas with the type and the index first, and some padding.
+fn as_anthropic_writes(event: &Value) -> String {
+    let Some(delta) = event["delta"].as_object().filter(|_| event["type"] == "content_block_delta") else {
+        return event.to_string();
+    };
+    let members = delta.iter().filter(|(name, _)| *name != "type").map(|(name, value)| format!(r#","{name}":{value}"#));
+    let (index, kind, members) = (&event["index"], &delta["type"], members.collect::<String>());
+    format!(r#"{{"type":"content_block_delta","index":{index},"delta":{{"type":{kind}{members}}}  }}"#)
 }
 
 /// A content block and the deltas that make it grow.

@@ -1,5 +1,6 @@
 //! A stream, event by event.
 
+use super::delta::{self, Growth};
 use super::{bedrock, problem, reply};
 use crate::wire::{Block, Delta, Message, StreamEvent, Usage};
 use crate::{broken_answer, finish, usage};
@@ -124,6 +125,10 @@ pub(crate) fn decode(reading: &mut Reading, event: &Event, chunks: &mut Vec<Stri
     if data.is_empty() || data == "[DONE]" {
         return Ok(Progress::Open);
     }
+    if let Some(Growth { index, kind, piece }) = delta::read(&data) {
+        reading.grow_by(index, kind, &piece, chunks);
+        return Ok(Progress::Open);
+    }
     let event: StreamEvent<'_> = serde_json::from_str(&data).map_err(|error| broken_answer(&error))?;
     let index = event.index.unwrap_or(0);
     match &*event.kind {
@@ -220,15 +225,13 @@ impl Reading {
 
     fn grow(&mut self, index: u64, delta: Delta<'_>, chunks: &mut Vec<String>) {
         match &*delta.kind {
-            "text_delta" => {
-                let text = delta.text.unwrap_or_default();
-                if let Some(so_far) = self.texts.iter_mut().rfind(|so_far| so_far.index == index) {
-                    so_far.length += text.chars().count() as u64;
-                }
-                chunks.push(self.head.content(&text));
+            "text_delta" => self.grow_by(index, delta::Kind::Text, &delta.text.unwrap_or_default(), chunks),
+            "input_json_delta" => {
+                self.grow_by(index, delta::Kind::Input, &delta.partial_json.unwrap_or_default(), chunks);
             }
-            "input_json_delta" => self.feed(index, delta, chunks),
-            "thinking_delta" => chunks.push(self.head.reasoning(index, &delta.thinking.unwrap_or_default())),
+            "thinking_delta" => {
+                self.grow_by(index, delta::Kind::Thinking, &delta.thinking.unwrap_or_default(), chunks);
+            }
             "signature_delta" => {
                 self.push(reasoned(ReasoningDetail { signature: delta.signature, ..thought(None, index) }), chunks);
             }
@@ -243,17 +246,30 @@ impl Reading {
         }
     }
 
+    fn grow_by(&mut self, index: u64, kind: delta::Kind, piece: &str, chunks: &mut Vec<String>) {
+        match kind {
+            delta::Kind::Text => {
+                if let Some(so_far) = self.texts.iter_mut().rfind(|so_far| so_far.index == index) {
+                    so_far.length += piece.chars().count() as u64;
+                }
+                chunks.push(self.head.content(piece));
+            }
+            delta::Kind::Input => self.feed(index, piece, chunks),
+            delta::Kind::Thinking => chunks.push(self.head.reasoning(index, piece)),
+        }
+    }
+
     /// The next piece of a tool's input.
-    fn feed(&mut self, index: u64, delta: Delta<'_>, chunks: &mut Vec<String>) {
-        let Some(piece) = delta.partial_json.filter(|piece| !piece.is_empty()) else { return };
+    fn feed(&mut self, index: u64, piece: &str, chunks: &mut Vec<String>) {
         let Some(open) = self.open.iter_mut().find(|open| open.index == index) else { return };
         match &mut open.kind {
+            _ if piece.is_empty() => {}
             Kind::Tool(number, input) => {
                 *input = Input::Fed;
-                chunks.push(self.head.arguments(*number, &piece));
+                chunks.push(self.head.arguments(*number, piece));
             }
             Kind::Native => {
-                let piece = NativeBlock { index, partial_json: Some(piece), ..NativeBlock::default() };
+                let piece = NativeBlock { index, partial_json: Some(piece.into()), ..NativeBlock::default() };
                 self.push(ChatDelta { native_blocks: vec![piece], ..ChatDelta::default() }, chunks);
             }
             Kind::Text | Kind::Thinking => {}
