@@ -94,6 +94,16 @@ http {{
         Ok(Gateway { process, address, unbuffered })
     }
 
+    /// The floor under Plugway: see `bare.rs`.
+    pub(crate) async fn bare(&self) -> Result<Gateway> {
+        let address = free_address()?;
+        let (listen, upstream) = (address.to_string(), self.upstream.address.to_string());
+        let arguments = ["bare", listen.as_str(), upstream.as_str()];
+        let mut process = Process::start(GATEWAY_CORE, &std::env::current_exe()?, &arguments, self.file("bare.log"))?;
+        process.listens(address).await.context("the bare proxy")?;
+        Ok(Gateway { process, address, unbuffered: address })
+    }
+
     /// Plugway on these cores, or none where there is none yet.
     pub(crate) async fn plugway(&self, cores: &str) -> Result<Option<Gateway>> {
         let Some(mut gateway) = self.start_plugway(cores)? else { return Ok(None) };
@@ -127,7 +137,10 @@ http {{
             "log": {"access": true},
             "providers": {"openai": provider("gpt-4o-mini"), "anthropic": provider("claude-sonnet-4-5")},
         });
-        let file = self.file("plugway.yaml");
+        // In a folder of its own: Plugway watches it, and logs that grow beside the file would keep waking the watcher.
+        let folder = self.file("config");
+        fs::create_dir_all(&folder)?;
+        let file = folder.join("plugway.yaml");
         fs::write(&file, config.to_string())?;
         let arguments = ["serve", "--config", text(&file)?];
         let process = Process::start(cores, &self.options.plugway, &arguments, self.file("plugway.log"))?;
@@ -199,6 +212,10 @@ impl Gateway {
     /// The same for streams.
     pub(crate) fn as_nginx_unbuffered(&self, dialect: Dialect) -> Route {
         Route { name: "nginx, unbuffered", address: self.unbuffered, ..self.as_nginx(dialect) }
+    }
+
+    pub(crate) fn as_bare(&self, dialect: Dialect) -> Route {
+        Route { name: "hyper, bare", ..self.as_nginx(dialect) }
     }
 
     /// The caller always speaks OpenAI's dialect; the model decides what the upstream speaks.

@@ -23,12 +23,14 @@ struct Lane {
 
 pub(crate) async fn measure(lab: &Lab) -> Result<Section> {
     let nginx = lab.nginx().await?;
+    let bare = lab.bare().await?;
     let plugway = lab.plugway(GATEWAY_CORE).await?;
     let mut routes = vec![
         lab.direct(Dialect::OpenAi),
         lab.direct(Dialect::Anthropic),
         nginx.as_nginx(Dialect::OpenAi),
         nginx.as_nginx_unbuffered(Dialect::OpenAi),
+        bare.as_bare(Dialect::OpenAi),
     ];
     if let Some(plugway) = &plugway {
         routes.push(plugway.as_plugway(Dialect::OpenAi));
@@ -67,13 +69,13 @@ pub(crate) async fn measure(lab: &Lab) -> Result<Section> {
     if plugway.is_some() {
         targets.push(Target {
             what: "added latency",
-            measured: added(4, |lane| &lane.whole) / added(2, |lane| &lane.whole),
+            measured: added(5, |lane| &lane.whole) / added(2, |lane| &lane.whole),
             limit: 1.25,
             unit: " × nginx's",
         });
         targets.push(Target {
             what: "time to first token added, translated",
-            measured: added(5, |lane| &lane.first_token),
+            measured: added(6, |lane| &lane.first_token),
             limit: 200.0,
             unit: " µs",
         });

@@ -2,6 +2,7 @@
 //!
 //! The gateways are pinned to the first core. The load, the mock upstream and this program have the others.
 
+mod bare;
 mod client;
 mod cpu;
 mod lab;
@@ -40,7 +41,14 @@ usage: bench [NAME…] [OPTION…]
   --json FILE         write the numbers there";
 
 fn main() -> Result<()> {
-    let arguments = Arguments::parse(std::env::args().skip(1))?;
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if let [name, listen, upstream] = &words[..]
+        && name == "bare"
+    {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        return runtime.block_on(bare::serve(listen.parse()?, upstream.parse()?));
+    }
+    let arguments = Arguments::parse(words.into_iter())?;
     process::take_cores(process::load_cores())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(run(arguments))
