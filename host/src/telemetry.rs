@@ -3,6 +3,7 @@
 
 mod access;
 mod metrics;
+mod one_line;
 mod record;
 
 pub use access::AccessLog;
@@ -10,6 +11,7 @@ pub use metrics::{Metrics, ReloadOutcome};
 pub use record::{Outcome, Record};
 
 use crate::config::{Log, LogFormat};
+use one_line::OneLine;
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
@@ -21,7 +23,7 @@ pub fn start_log(log: &Log) {
     let ours = Targets::new().with_target(env!("CARGO_CRATE_NAME"), log.level);
     let lines = tracing_subscriber::fmt::layer()
         .with_target(false)
-        .with_writer(std::io::stderr)
+        .with_writer(|| OneLine(std::io::stderr()))
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
     let registry = tracing_subscriber::registry();
     // An error means that a log has been started already.
