@@ -1,7 +1,7 @@
 //! `plugway check` tells all mistakes at once, each with its path and what would be right; a gateway with a mistaken
 //! configuration does not start.
 
-use crate::gateway::{cache_folder, copy_first_party, run};
+use crate::gateway::{Setup, cache_folder, copy_first_party, run};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -96,13 +96,34 @@ async fn all_mistakes_are_told_at_once() {
 
 #[tokio::test]
 async fn the_two_ways_of_trust_exclude_each_other() {
-    let pem = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
+    let pem = include_str!("../../host/src/config/tests/ca.pem");
     let network = json!({"insecure_skip_verify": true, "ca_cert_pem": pem});
     assert_mistakes(
         json!({"providers": {"a": {"plugin": "openai", "keys": [{"value": "k"}], "network_config": network}}}),
         &[("providers.a.network_config.insecure_skip_verify", "ca_cert_pem")],
     )
     .await;
+}
+
+/// Found when the file is loaded, and not with the first request.
+#[tokio::test]
+async fn a_certificate_that_is_none_is_a_mistake() {
+    let pem = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
+    assert_mistakes(
+        json!({"providers": {"a": {
+            "plugin": "openai", "keys": [{"value": "k"}], "network_config": {"ca_cert_pem": pem},
+        }}}),
+        &[("providers.a.network_config.ca_cert_pem", "certificate")],
+    )
+    .await;
+}
+
+/// Whoever greps or ships the log line by line misses none of them.
+#[tokio::test]
+async fn all_mistakes_of_a_reload_stand_in_one_line_of_the_log() {
+    let gateway = Setup::bare().start().await;
+    gateway.write_config("listen: nowhere\nlimits: {body_mb: 0}\n");
+    gateway.wait_for_log(&["ERROR", "refused", "listen (line 1)", "limits.body_mb (line 2)"]).await;
 }
 
 /// What only plugins know is checked too: what there is, what it takes, what its templates may say.

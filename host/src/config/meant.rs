@@ -2,6 +2,7 @@
 
 use crate::operation::Operation;
 use http::{HeaderName, HeaderValue, Uri};
+use rustls::pki_types::CertificateDer;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::SocketAddr;
@@ -228,8 +229,8 @@ pub struct Network {
 pub enum Tls {
     /// The roots that come with the program and those of the system.
     Public,
-    /// Those and the certificates of this PEM text.
-    CustomCa(String),
+    /// Those and these certificates.
+    CustomCa(Vec<CertificateDer<'static>>),
     /// Warned about at start.
     Unverified,
 }

@@ -18,6 +18,7 @@ mod yaml;
 
 pub use meant::*;
 pub use mistakes::{LoadError, Mistakes};
+pub use outgoing::is_host_controlled;
 
 use mistakes::At;
 use reader::{Reader, Typed};

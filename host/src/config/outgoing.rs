@@ -5,7 +5,10 @@ use super::mistakes::{At, unknown_name};
 use super::reader::{Reader, Typed, mapping, suggest};
 use super::scalars::text;
 use crate::operation::Operation;
-use http::{HeaderName, HeaderValue, Uri};
+use http::{HeaderName, HeaderValue, Uri, header};
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -146,22 +149,27 @@ impl<T: Typed> Typed for Headers<T> {
     }
 }
 
-fn header_name(name: &str) -> Result<HeaderName, &'static str> {
-    const HOST_CONTROLLED: &[&str] = &[
-        "accept-encoding",
-        "connection",
-        "content-encoding",
-        "content-length",
-        "expect",
-        "host",
-        "keep-alive",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
+/// The host's own headers, in every direction: they belong to one connection, or say what the host knows better. Neither
+/// an operator nor a plugin sets them, and no caller's and no upstream's goes on.
+pub fn is_host_controlled(name: &HeaderName) -> bool {
+    const NAMES: &[HeaderName] = &[
+        header::HOST,
+        header::CONTENT_LENGTH,
+        header::CONTENT_ENCODING,
+        header::TRANSFER_ENCODING,
+        header::CONNECTION,
+        header::TE,
+        header::TRAILER,
+        header::UPGRADE,
+        header::EXPECT,
+        header::ACCEPT_ENCODING,
     ];
+    NAMES.contains(name) || name == "keep-alive" || name.as_str().starts_with("proxy-")
+}
+
+fn header_name(name: &str) -> Result<HeaderName, &'static str> {
     let name: HeaderName = name.parse().map_err(|_| "is not a valid name of a header")?;
-    match HOST_CONTROLLED.contains(&name.as_str()) || name.as_str().starts_with("proxy-") {
+    match is_host_controlled(&name) {
         true => Err("is a header that the gateway itself controls"),
         false => Ok(name),
     }
@@ -248,8 +256,8 @@ fn is_variable_name(name: &str) -> bool {
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
-/// Certificates in PEM. Whether they are good ones is found out by who builds the TLS client.
-pub(super) struct Certificates(pub String);
+/// Certificates in PEM, good enough to be trusted.
+pub(super) struct Certificates(pub Vec<CertificateDer<'static>>);
 
 impl Typed for Certificates {
     fn shape() -> String {
@@ -264,8 +272,23 @@ impl Typed for Certificates {
         } else if !whole {
             reader.wrong::<Self>(at, value);
         } else {
-            return Some(Certificates(pem.to_owned()));
+            return certificates(pem).map_err(|message| reader.mistake(at, message)).ok().map(Certificates);
         }
         None
     }
+}
+
+fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, String> {
+    let mut roots = RootCertStore::empty();
+    let mut certificates = Vec::new();
+    for (index, certificate) in CertificateDer::pem_slice_iter(pem.as_bytes()).enumerate() {
+        let good = certificate.ok().filter(|certificate| roots.add(certificate.clone()).is_ok());
+        certificates.push(good.ok_or_else(|| {
+            let number = index + 1;
+            format!(
+                "certificate {number} in it cannot be read; copy it as a whole, with its line breaks (`ca_cert_pem: |`)"
+            )
+        })?);
+    }
+    Ok(certificates)
 }

@@ -188,7 +188,7 @@ fn network(section: NetworkSection, reader: &mut Reader<'_>) -> Network {
             );
             Tls::Unverified
         }
-        (false, Some(Certificates(pem))) => Tls::CustomCa(pem),
+        (false, Some(Certificates(certificates))) => Tls::CustomCa(certificates),
         (false, None) => Tls::Public,
     };
     Network {

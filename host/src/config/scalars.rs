@@ -223,7 +223,7 @@ impl Typed for Folder {
     }
 }
 
-/// Plugins are asked for by file name, so the name must not wander through folders.
+/// Tells a name from a slip, such as a path or a sentence. Which names there are, the plugins themselves say.
 pub(super) fn is_plugin_name(name: &str) -> bool {
     let inner = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     name.len() <= 64 && name.starts_with(|first: char| first.is_ascii_alphanumeric()) && name.bytes().all(inner)

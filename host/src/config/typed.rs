@@ -135,7 +135,8 @@ typed! {
         base_url: BaseUrl,
         /// Headers to send with every request. A value may be env.NAME.
         extra_headers: Headers<HeaderValue>,
-        /// How long the service may take to begin its answer, and to end one that is not streamed. Default: 30.
+        /// How long the service may take to begin its answer, to end one that is not streamed, and for all that a plugin
+        /// asks of it beforehand. Default: 30.
         default_request_timeout_in_seconds: Seconds,
         /// How long a stream may be silent. Default: 60.
         stream_idle_timeout_in_seconds: Seconds,
@@ -143,7 +144,7 @@ typed! {
         connect_timeout_in_seconds: Seconds,
         /// Whether to talk to whoever answers. Only for networks that you trust. Default: false.
         insecure_skip_verify: bool,
-        /// A certificate to trust besides the public ones, in PEM.
+        /// Certificates to trust besides the public ones and the system's, in PEM.
         ca_cert_pem: Certificates,
     } later [
         "allow_private_network", "beta_header_overrides", "enforce_http2", "keep_alive_timeout_in_seconds",

@@ -120,10 +120,12 @@ fn blocks_of_bifrost_paste_in() {
     assert_eq!(provider(unverified).network.tls, Tls::Unverified);
 
     let own_authority = r#"{"providers": {"internal": {
-        "network_config": {"ca_cert_pem": "-----BEGIN CERTIFICATE-----\n...\n-----END CERTIFICATE-----"},
+        "network_config": {"ca_cert_pem": "CERTIFICATE"},
         "custom_provider_config": {"base_provider_type": "openai"}
     }}}"#;
-    assert!(matches!(&provider(own_authority).network.tls, Tls::CustomCa(pem) if pem.lines().count() == 3));
+    let two = include_str!("ca.pem").replace('\n', "\\n").repeat(2);
+    let own_authority = &own_authority.replace("CERTIFICATE", &two);
+    assert!(matches!(&provider(own_authority).network.tls, Tls::CustomCa(certificates) if certificates.len() == 2));
 }
 
 #[test]

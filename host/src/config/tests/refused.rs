@@ -353,8 +353,12 @@ fn keys() {
 
 #[test]
 fn tls() {
-    let pem = "-----BEGIN CERTIFICATE-----...-----END CERTIFICATE-----";
-    let both = format!("providers: {{a: {{network_config: {{insecure_skip_verify: true, ca_cert_pem: '{pem}'}}}}}}");
+    let network = |more: &str, pem: &str| {
+        let pem = serde_json::Value::from(pem);
+        format!("providers: {{a: {{network_config: {{{more}ca_cert_pem: {pem}}}}}}}")
+    };
+    let good = include_str!("ca.pem");
+    let both = network("insecure_skip_verify: true, ", good);
     let exclude = "providers.a.network_config.insecure_skip_verify (line 1): `insecure_skip_verify` and `ca_cert_pem` \
                    exclude each other; remove one of both";
     assert_eq!(refusal(&both), [exclude]);
@@ -370,7 +374,19 @@ fn tls() {
             "providers: {a: {network_config: {ca_cert_pem: '-----BEGIN PRIVATE KEY-----'}}}",
             &[&format!("{place}: has a private key in it; only certificates belong here")],
         ),
+        (
+            &network("", &good.replace('\n', " ")),
+            &[&format!(
+                "{place}: certificate 1 in it cannot be read; copy it as a whole, with its line breaks \
+                 (`ca_cert_pem: |`)"
+            )],
+        ),
     ]);
+    for damaged in [good.replacen("MII", "!!!", 1), good.replacen("MIIB", "MIIC", 1)] {
+        let told = refusal(&network("", &[good, &damaged].concat()));
+        let beginning = format!("{place}: certificate 2 in it cannot be read; ");
+        assert!(matches!(&told[..], [told] if told.starts_with(&beginning)), "{told:?}");
+    }
 }
 
 #[test]

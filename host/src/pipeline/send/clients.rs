@@ -9,10 +9,11 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls_native_certs::CertificateResult;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 pub type HttpClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
@@ -82,13 +83,11 @@ fn tls_config(tls: &Tls) -> Result<ClientConfig, rustls::Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions()?;
     let config = match tls {
-        Tls::Public => builder.with_root_certificates(public_roots()).with_no_client_auth(),
-        Tls::CustomCa(pem) => {
-            let mut roots = public_roots();
-            for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
-                let certificate =
-                    certificate.map_err(|error| rustls::Error::General(format!("ca_cert_pem: {error}")))?;
-                roots.add(certificate)?;
+        Tls::Public => builder.with_root_certificates(ROOTS.clone()).with_no_client_auth(),
+        Tls::CustomCa(certificates) => {
+            let mut roots = RootCertStore::clone(&ROOTS);
+            for certificate in certificates {
+                roots.add(certificate.clone())?;
             }
             builder.with_root_certificates(roots).with_no_client_auth()
         }
@@ -99,9 +98,17 @@ fn tls_config(tls: &Tls) -> Result<ClientConfig, rustls::Error> {
     Ok(config)
 }
 
-fn public_roots() -> RootCertStore {
-    RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() }
-}
+/// Whom everybody trusts, so that the program needs no files, and whom this system trusts, since behind a proxy that
+/// looks into TLS nothing else would do. What the system has is read once.
+static ROOTS: LazyLock<Arc<RootCertStore>> = LazyLock::new(|| {
+    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    let CertificateResult { certs, errors, .. } = rustls_native_certs::load_native_certs();
+    for error in errors {
+        tracing::warn!("the system's certificates cannot all be read: {error}");
+    }
+    roots.add_parsable_certificates(certs);
+    Arc::new(roots)
+});
 
 /// Takes any certificate: what `insecure_skip_verify` asks for. Signatures are still checked.
 #[derive(Debug)]
