@@ -17,6 +17,8 @@ mod sse;
 #[path = "system/upstream.rs"]
 mod upstream;
 
+#[path = "system/accounts.rs"]
+mod accounts;
 #[path = "system/agreement.rs"]
 mod agreement;
 #[path = "system/architecture.rs"]
@@ -31,11 +33,19 @@ mod configuration;
 mod hot_reload;
 #[path = "system/pass_through.rs"]
 mod pass_through;
+#[path = "system/plans.rs"]
+mod plans;
+#[path = "system/policies.rs"]
+mod policies;
 #[path = "system/real_clients.rs"]
 mod real_clients;
+#[path = "system/routes.rs"]
+mod routes;
 #[path = "system/secrets.rs"]
 mod secrets;
 #[path = "system/streams.rs"]
 mod streams;
 #[path = "system/surface.rs"]
 mod surface;
+#[path = "system/trust.rs"]
+mod trust;

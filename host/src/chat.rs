@@ -2,10 +2,12 @@
 //! what a stream chunk means for the stream's fate. Everything else in it is the plugins' business.
 
 mod chunk;
+mod error;
 mod members;
 mod whole;
 
-pub use chunk::{ChunkError, ChunkFacts, Usage, glance, inspect_chunk, inspect_reply, is_only_usage};
+pub use chunk::{ChunkFacts, Usage, glance, inspect_chunk, inspect_reply, is_only_usage};
+pub use error::ReportedError;
 pub use members::Members;
 pub use whole::as_chunks;
 

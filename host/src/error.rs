@@ -140,18 +140,18 @@ impl Failure {
         self.kind.status()
     }
 
-    /// What an upstream means by a status.
+    /// What an upstream means by a status: the same as in the SDK.
     pub fn of_status(status: StatusCode, message: impl Into<Box<str>>) -> Self {
         let kind = match status.as_u16() {
-            400 | 422 => FailureKind::InvalidRequest,
             401 => FailureKind::UpstreamCredential,
-            403 => FailureKind::Forbidden,
+            402 | 403 => FailureKind::Forbidden,
             404 => FailureKind::NotFound,
+            408 | 504 => FailureKind::Timeout,
             413 => FailureKind::TooLarge,
             429 => FailureKind::RateLimited,
             501 => FailureKind::Unsupported,
             503 | 529 => FailureKind::Overloaded,
-            408 | 504 => FailureKind::Timeout,
+            400..=499 => FailureKind::InvalidRequest,
             _ => FailureKind::Upstream,
         };
         Failure::new(kind, message)
@@ -179,6 +179,7 @@ impl Failure {
         }})
     }
 
+    /// What became of the request. Written once.
     pub fn log(&self, request_id: &str) {
         let detail = self.detail.as_deref().unwrap_or_default();
         let (kind, message) = (self.kind, &self.message);
@@ -186,6 +187,54 @@ impl Failure {
             tracing::Level::DEBUG => tracing::debug!(request_id, ?kind, detail, "{message}"),
             tracing::Level::WARN => tracing::warn!(request_id, ?kind, detail, "{message}"),
             _ => tracing::error!(request_id, ?kind, detail, "{message}"),
+        }
+    }
+
+    /// One try of several: what it means for the request is another line.
+    pub fn log_attempt(&self, request_id: &str, provider: &str, attempt: u32) {
+        let detail = self.detail.as_deref().unwrap_or_default();
+        let (kind, message) = (self.kind, &self.message);
+        match self.kind.log_level() {
+            tracing::Level::DEBUG => {
+                tracing::debug!(request_id, provider, attempt, ?kind, detail, "attempt failed: {message}");
+            }
+            _ => tracing::warn!(request_id, provider, attempt, ?kind, detail, "attempt failed: {message}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use plugway_sdk::ProblemKind;
+
+    fn in_the_sdks_words(kind: FailureKind) -> Option<ProblemKind> {
+        Some(match kind {
+            FailureKind::InvalidRequest => ProblemKind::InvalidRequest,
+            FailureKind::UpstreamCredential => ProblemKind::Unauthenticated,
+            FailureKind::Forbidden => ProblemKind::Forbidden,
+            FailureKind::NotFound => ProblemKind::NotFound,
+            FailureKind::TooLarge => ProblemKind::TooLarge,
+            FailureKind::RateLimited => ProblemKind::RateLimited,
+            FailureKind::Unsupported => ProblemKind::Unsupported,
+            FailureKind::Upstream => ProblemKind::Upstream,
+            FailureKind::Overloaded => ProblemKind::Overloaded,
+            FailureKind::Timeout => ProblemKind::Timeout,
+            FailureKind::MethodNotAllowed
+            | FailureKind::CallerTooSlow
+            | FailureKind::Refused
+            | FailureKind::Plugin
+            | FailureKind::Unavailable
+            | FailureKind::Internal => return None,
+        })
+    }
+
+    #[test]
+    fn a_status_means_the_same_to_the_host_and_to_plugins() {
+        for code in 400..600 {
+            let status = StatusCode::from_u16(code).expect("a status");
+            let kind = Failure::of_status(status, "").kind;
+            assert_eq!(in_the_sdks_words(kind), Some(ProblemKind::of_status(code)), "{code}");
         }
     }
 }

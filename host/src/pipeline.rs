@@ -25,6 +25,7 @@ pub use send::{Derived, Upstreams};
 
 use crate::error::Failure;
 use admit::Admitted;
+use attempt::Answered;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
@@ -53,14 +54,15 @@ async fn answer(gateway: &Gateway, mut admitted: Admitted) -> Response<ReplyBody
 async fn run(gateway: &Gateway, admitted: &mut Admitted) -> Result<encode::Reply, Failure> {
     let Admitted { call, body, record } = admitted;
     if models::is_list(call) {
-        return Ok(models::list(call));
+        return encode::whole(call, models::list(call)).await;
     }
     // A dialect that nobody speaks any more is not worth reading.
     call.speaker()?;
     let request = decode::decode(call, std::mem::take(body), record)?;
     let request = review::request(call, request).await?;
     let candidates = route::route(call, &request)?;
-    let answer = attempt::first_that_answers(gateway, call, &request, candidates, record).await?;
+    let Answered { answer, dropped } =
+        attempt::first_that_answers(gateway, call, &request, &candidates, record).await?;
     let answer = review::answer(call, &request, answer).await?;
-    encode::encode(call, &request, answer).await
+    encode::encode(call, &request, answer, &dropped).await
 }

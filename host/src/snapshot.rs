@@ -40,8 +40,8 @@ pub struct Snapshot {
 /// A provider as it stands in the configuration, and whether it can be used.
 pub struct Target {
     pub config: Arc<config::Provider>,
-    /// Why it cannot be used, in words for the caller, where it cannot.
-    pub ready: Result<Ready, String>,
+    /// Why it cannot be used, in words for the operator, where it cannot.
+    pub ready: Result<Arc<Ready>, String>,
 }
 
 /// What a usable provider is made of.

@@ -44,10 +44,14 @@ pub trait Policy: Plugin {
     /// Which phases to be called for.
     fn phases(&self) -> Phases;
 
-    /// A canonical request.
+    /// A canonical request. Where the changed one has another `model`, the request goes there; where it has `stream:
+    /// false`, the upstream is not asked for a stream, and a caller who waits for one gets the answer as one. `stream:
+    /// true` for a caller who did not ask for a stream is the policy's fault.
     ///
     /// # Errors
-    /// The policy itself cannot go on; the request is refused with status 500. To refuse, return [`Verdict::Refuse`].
+    /// The policy itself cannot go on; the request fails with the status of the problem's kind, 500 for
+    /// [`Problem::internal`]. To refuse, return [`Verdict::Refuse`]: such a problem has a code of its own, and the log
+    /// says that it was a refusal.
     fn review_request(&self, _context: &Context, _body: &str) -> Result<Verdict, Problem> {
         Ok(Verdict::Pass)
     }

@@ -92,6 +92,7 @@ impl ProblemKind {
             408 | 504 => ProblemKind::Timeout,
             413 => ProblemKind::TooLarge,
             429 => ProblemKind::RateLimited,
+            501 => ProblemKind::Unsupported,
             503 | 529 => ProblemKind::Overloaded,
             400..=499 => ProblemKind::InvalidRequest,
             _ => ProblemKind::Upstream,

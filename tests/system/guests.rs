@@ -27,6 +27,11 @@ impl Component {
         Component::guest("broken")
     }
 
+    /// The policy that does what its settings say (`tests/guests/judge`).
+    pub fn judge() -> Self {
+        Component::guest("judge")
+    }
+
     /// Policy, header templates and dialect that tell the log everything (`tests/guests/spy`).
     pub fn spy() -> Self {
         Component::guest("spy")

@@ -176,6 +176,76 @@ async fn a_plugin_that_has_the_credential_echoed_does_not_see_it() {
     assert_kept(&gateway, &answers).await;
 }
 
+/// An upstream may quote what it was sent wherever it says anything: in a good answer, in one that makes no sense, in an
+/// error amid a stream, in a header.
+#[tokio::test]
+async fn an_upstream_that_quotes_a_credential_is_not_repeated() {
+    let upstream = Upstream::start().await;
+    let quote = format!("you sent {KEY}");
+    for dialect in [Dialect::OpenAi, Dialect::Anthropic] {
+        let mut error = dialect.error_event();
+        error["error"]["message"] = json!(quote);
+        error["error"]["code"] = json!(KEY);
+        let mut refusal = error.clone();
+        refusal["error"]["param"] = json!(EXTRA);
+        let frames = dialect.frames(&dialect.stream("one two three"));
+        let error_frame = dialect.frames(&[error.clone()]).remove(0);
+        let said = dialect.stream(&format!("you sent {KEY} here"));
+        for (model, reply) in [
+            ("early", Reply::sse(&[&frames[0], &error_frame])),
+            ("late", Reply::sse(&[&frames[..5], std::slice::from_ref(&error_frame)].concat())),
+            ("document", Reply::json(200, &error)),
+            ("no-json", Reply::new(200, "application/json", quote.clone())),
+            ("no-chunk", Reply::sse(&[frames[0].clone(), format!("data: {quote}\n\n")])),
+            ("answer", Reply::json(200, &dialect.whole(&format!("you sent {KEY} here")))),
+            ("stream", Reply::sse(&dialect.frames(&said)).header("x-quote", &quote)),
+            ("error", Reply::json(400, &refusal).header("x-quote", EXTRA)),
+        ] {
+            upstream.on_model(&format!("{dialect:?}-{model}").to_lowercase(), reply);
+        }
+    }
+    let spied = json!({"behave": "send", "dialect": "spy", "credential": "api_key"});
+    let gateway = Setup::new()
+        .plugin("acme.wasm", Component::acme("1.0.0"))
+        .plugin("spy.wasm", Component::spy())
+        .section("policies", json!([{"plugin": "spy"}]))
+        .section("log", json!({"level": "trace", "format": "text", "access": true}))
+        .provider("openai", with_secrets("openai", &upstream.url(), json!({})))
+        .provider("anthropic", with_secrets("anthropic", &upstream.url(), json!({})))
+        .provider("spied", with_secrets("acme", &upstream.url(), spied))
+        .start()
+        .await;
+    let mut answers = Vec::new();
+    for (provider, dialect) in [("openai", "openai"), ("anthropic", "anthropic"), ("spied", "openai")] {
+        for model in ["early", "late", "document", "no-json", "no-chunk", "answer", "stream", "error"] {
+            let model = format!("{provider}/{dialect}-{model}");
+            let streaming = !model.ends_with("answer");
+            answers.push(match streaming {
+                true => gateway.stream(&model, "hello").await,
+                false => gateway.chat(&model, "hello").await,
+            });
+            answers.push(gateway.message(&model, "hello", streaming).await);
+            // Plugins have only so many lines of log a second.
+            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        }
+    }
+    assert_kept(&gateway, &answers).await;
+    let without_policy = Gateway::with(&[
+        ("openai", with_secrets("openai", &upstream.url(), json!({}))),
+        ("anthropic", with_secrets("anthropic", &upstream.url(), json!({}))),
+    ])
+    .await;
+    let mut answers = Vec::new();
+    for model in ["early", "late", "document", "no-json", "no-chunk", "answer", "stream", "error"] {
+        answers.push(without_policy.stream(&format!("openai/openai-{model}"), "hello").await);
+        answers.push(without_policy.chat(&format!("openai/openai-{model}"), "hello").await);
+        answers.push(without_policy.message(&format!("anthropic/anthropic-{model}"), "hello", true).await);
+        answers.push(without_policy.message(&format!("anthropic/anthropic-{model}"), "hello", false).await);
+    }
+    assert_kept(&without_policy, &answers).await;
+    assert!(answers.iter().any(|answer| answer.text().contains("you sent *** here")), "the rest is as it came");
+}
+
 /// Neither by a redirect nor by a path does a credential reach anybody but its own upstream.
 #[tokio::test]
 async fn a_credential_goes_to_its_own_upstream_only() {

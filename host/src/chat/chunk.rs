@@ -1,5 +1,6 @@
 //! What a canonical stream chunk, or a whole answer, means for the call that it belongs to.
 
+use super::error::ReportedError;
 use memchr::memmem::Finder;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -38,34 +39,19 @@ pub struct ChunkFacts {
     pub only_usage: bool,
     pub usage: Option<Usage>,
     /// The upstream reported an error inside the stream.
-    pub error: Option<ChunkError>,
-}
-
-#[derive(Debug, Default, PartialEq, Deserialize)]
-pub struct ChunkError {
-    #[serde(default)]
-    pub message: String,
-    #[serde(default)]
-    pub code: serde_json::Value,
-    #[serde(default, rename = "type")]
-    pub kind: Option<String>,
+    pub error: Option<ReportedError>,
 }
 
 /// What a chunk says; None where it is not one. Members that the host does not know are not looked at.
 pub fn inspect_chunk(text: &str) -> Option<ChunkFacts> {
     let chunk: Chunk<'_> = serde_json::from_str(text).ok()?;
-    let error = chunk.error.map(|error| {
-        // Some servers send a bare string.
-        let bare = || ChunkError { message: error.get().trim_matches('"').to_owned(), ..ChunkError::default() };
-        serde_json::from_str(error.get()).unwrap_or_else(|_| bare())
-    });
     let usage = chunk.usage.and_then(Usage::read);
     let choices = chunk.choices.as_deref().unwrap_or_default();
     Some(ChunkFacts {
         content: choices.iter().any(Choice::has_content),
         only_usage: choices.is_empty() && usage.is_some(),
         usage,
-        error,
+        error: chunk.error.map(ReportedError::of),
     })
 }
 
@@ -210,9 +196,15 @@ mod tests {
     #[test]
     fn errors_in_a_stream_are_seen_in_each_shape() {
         let error = facts(r#"{"error":{"message":"Overloaded","code":529,"type":"overloaded_error"}}"#).error;
-        assert_eq!(error.map(|error| error.message), Some("Overloaded".to_owned()));
+        let said = ReportedError {
+            message: Some("Overloaded".to_owned()),
+            param: None,
+            code: Some("529".to_owned()),
+            kind: Some("overloaded_error".to_owned()),
+        };
+        assert_eq!(error, Some(said));
         let error = facts(r#"{"error":"boom"}"#).error;
-        assert_eq!(error.map(|error| error.message), Some("boom".to_owned()));
+        assert_eq!(error.and_then(|error| error.message), Some("boom".to_owned()));
     }
 
     #[test]

@@ -83,7 +83,8 @@ impl<'a> Members<'a> {
         object
     }
 
-    /// The object with these members set (`Some`) or removed; the values of all others stay as they came.
+    /// The object with these members set (`Some`) or removed, of two edits of one member by the last; the values of all
+    /// others stay as they came.
     pub fn edit(&self, edits: &[(&str, Option<&str>)]) -> String {
         if let [(name, Some(value))] = edits
             && let Some(span) = self.span(name)
@@ -94,14 +95,16 @@ impl<'a> Members<'a> {
         let mut object = String::with_capacity(self.text.len() + 64);
         object.push('{');
         for (name, value) in &self.members {
-            match edits.iter().find(|(edited, _)| edited == name) {
+            match edits.iter().rfind(|(edited, _)| edited == name) {
                 None => push_member(&mut object, name, value.get()),
                 Some((_, Some(value))) => push_member(&mut object, name, value),
                 Some((_, None)) => {}
             }
         }
-        for (name, value) in edits {
+        for (index, (name, value)) in edits.iter().enumerate() {
+            let is_last = !edits[index + 1..].iter().any(|(edited, _)| edited == name);
             if let Some(value) = value
+                && is_last
                 && self.get(name).is_none()
             {
                 push_member(&mut object, name, value);
@@ -217,6 +220,13 @@ mod tests {
     fn members_are_added_and_removed() {
         assert_eq!(edit("{\"a\":1,\"b\":2}", &[("a", None), ("c", Some("3"))]), "{\"b\":2,\"c\":3}");
         assert_eq!(edit("{}", &[("model", Some("\"m\""))]), "{\"model\":\"m\"}");
+    }
+
+    #[test]
+    fn the_last_edit_of_a_member_wins() {
+        let edits = [("a", Some("1")), ("b", Some("2")), ("a", None), ("b", None), ("c", Some("3")), ("c", Some("4"))];
+        assert_eq!(edit("{\"a\":0}", &edits), "{\"c\":4}");
+        assert_eq!(edit("{\"a\":0}", &[("a", None), ("a", Some("1"))]), "{\"a\":1}");
     }
 
     #[test]

@@ -1,77 +1,96 @@
 //! adapt: Candidate → Outbound. The provider says where and how, the upstream half of a format says what.
 
-use super::call::{Call, Gateway};
-use super::decode::Request;
+mod side;
+
+use super::attempt::Attempt;
+use super::call::Call;
 use super::headers;
 use super::problem;
 use super::route::Candidate;
-use super::scrub::Scrub;
-use super::send::{self, Destination, Outbound};
+use super::send::{Destination, Outbound};
 use super::stream::MAX_STATE_BYTES;
 use super::url;
 use crate::chat::{self, Members};
+use crate::config::PathOverride;
 use crate::error::{Failure, FailureKind};
 use crate::plugins::Configured;
-use crate::plugins::api::provider::{self, Acquisition, Edit, Framing, LocalReply, Outgoing, Step};
+use crate::plugins::api::provider::{self, Edit, Framing, LocalReply, Outgoing, Step};
 use bytes::Bytes;
 use http::Method;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Side requests, waits and acquisitions of one plan. A provider that needs more is going round in circles.
 const MAX_STEPS: usize = 16;
-const MAX_WAIT: Duration = Duration::from_secs(60);
+/// Of one wait, as the contract says.
+const MAX_WAIT_MS: u32 = 60_000;
 
-/// What came of planning.
+/// What came of planning, and the hints that the translation dropped.
 pub enum Adapted {
-    Send(Box<Outbound>),
+    Send {
+        outbound: Box<Outbound>,
+        dropped: Vec<String>,
+    },
     /// The provider answers by itself.
-    Local(LocalReply),
+    Local {
+        reply: LocalReply,
+        dropped: Vec<String>,
+    },
 }
 
-pub async fn adapt(
-    gateway: &Gateway,
-    call: &Call,
-    request: &Request,
-    candidate: &Candidate,
-) -> Result<Adapted, Failure> {
-    let ready = candidate.ready()?;
-    let plugin = &ready.plugin;
-    let mut planned = plan_input(call, request, candidate).await?;
-    let mut step = plugin.plan(call.moment, &planned).await.map_err(problem::from_call)?;
+pub async fn adapt(attempt: &Attempt<'_>) -> Result<Adapted, Failure> {
+    let config = &attempt.candidate.target.config;
+    let limit = config.network.timeouts.request;
+    tokio::time::timeout(limit, plan(attempt)).await.unwrap_or_else(|_| {
+        let message =
+            format!("the provider `{}` was not ready for the request within {} s", config.name, limit.as_secs_f64());
+        Err(Failure::new(FailureKind::Timeout, message).code("plan_timeout"))
+    })
+}
+
+async fn plan(attempt: &Attempt<'_>) -> Result<Adapted, Failure> {
+    let plugin = &attempt.candidate.ready.plugin;
+    let moment = attempt.call.moment;
+    let mut planned = plan_input(attempt).await?;
+    let mut step = plugin.plan(moment, &planned).await.map_err(problem::from_call)?;
     for _ in 0..MAX_STEPS {
         step = match step {
-            Step::Send(outgoing) => {
-                let outbound = outbound(call, request, candidate, outgoing).await?;
-                return Ok(Adapted::Send(Box::new(outbound)));
+            Step::Send(outgoing) => return outbound(attempt, outgoing).await,
+            Step::Reply(reply) => {
+                let dropped = attempt.request.lost_in_decoding().to_vec();
+                attempt.call.may_drop(&dropped)?;
+                return Ok(Adapted::Local { reply, dropped });
             }
-            Step::Reply(reply) => return Ok(Adapted::Local(reply)),
             Step::Wait(pause) => {
                 check_state(plugin, &pause.state)?;
-                tokio::time::sleep(Duration::from_millis(pause.milliseconds.into()).min(MAX_WAIT)).await;
-                plugin.resume(call.moment, &pause.state, None).await.map_err(problem::from_call)?
+                wait(plugin, pause.milliseconds).await?;
+                plugin.resume(moment, &pause.state, None).await.map_err(problem::from_call)?
             }
             Step::Fetch(fetch) => {
                 check_state(plugin, &fetch.state)?;
-                let reply = side_request(gateway, call, candidate, fetch.request).await?;
-                plugin.resume(call.moment, &fetch.state, Some(&reply)).await.map_err(problem::from_call)?
+                let reply = side::request(attempt, fetch.request).await?;
+                plugin.resume(moment, &fetch.state, Some(&reply)).await.map_err(problem::from_call)?
             }
             Step::Acquire(acquisition) => {
                 if planned.credentials.contains(&acquisition.credential) {
                     return Err(problem::from_call(plugin.broke_contract("it acquires a credential that it has")));
                 }
-                // One that is derived from a derived one could wait for itself.
-                if acquisition.request.auth.as_ref().is_some_and(|auth| auth.credential != headers::API_KEY) {
-                    return Err(problem::from_call(
-                        plugin.broke_contract("it acquires with another credential than api_key"),
-                    ));
-                }
-                acquire(gateway, call, candidate, &acquisition).await?;
+                side::acquire(attempt, &acquisition).await?;
                 planned.credentials.push(acquisition.credential);
-                plugin.plan(call.moment, &planned).await.map_err(problem::from_call)?
+                plugin.plan(moment, &planned).await.map_err(problem::from_call)?
             }
         };
     }
     Err(problem::from_call(plugin.broke_contract(format!("its plan has more than {MAX_STEPS} steps"))))
+}
+
+async fn wait(plugin: &Configured, milliseconds: u32) -> Result<(), Failure> {
+    if milliseconds > MAX_WAIT_MS {
+        let what = format!("it wants to wait for {milliseconds} ms; at most {MAX_WAIT_MS} are waited at once");
+        return Err(problem::from_call(plugin.broke_contract(what)));
+    }
+    tokio::time::sleep(Duration::from_millis(milliseconds.into())).await;
+    Ok(())
 }
 
 fn check_state(plugin: &Configured, state: &str) -> Result<(), Failure> {
@@ -81,13 +100,13 @@ fn check_state(plugin: &Configured, state: &str) -> Result<(), Failure> {
     }
 }
 
-async fn plan_input(call: &Call, request: &Request, candidate: &Candidate) -> Result<provider::Call, Failure> {
-    let ready = candidate.ready()?;
-    let wanted = &ready.capabilities.body_members;
+async fn plan_input(attempt: &Attempt<'_>) -> Result<provider::Call, Failure> {
+    let Attempt { call, request, candidate, .. } = attempt;
+    let wanted = &candidate.ready.capabilities.body_members;
     let members = match wanted.is_empty() {
         true => "{}".to_owned(),
         false => {
-            let body = request.canonical(call).await?;
+            let body = &request.canonical(call).await?.body;
             Members::of(body.as_bytes()).map_err(|error| Failure::invalid(error.to_string()))?.pick(wanted)
         }
     };
@@ -96,7 +115,7 @@ async fn plan_input(call: &Call, request: &Request, candidate: &Candidate) -> Re
         model: candidate.model.clone(),
         streaming: request.kind.streaming,
         dialect: call.dialect().to_owned(),
-        attempt: 0,
+        attempt: attempt.number,
         now_ms: call.moment.now_ms,
         credentials: candidate.key().map(|_| headers::API_KEY.to_owned()).into_iter().collect(),
         members,
@@ -104,25 +123,21 @@ async fn plan_input(call: &Call, request: &Request, candidate: &Candidate) -> Re
 }
 
 /// The request as it is planned: its place, its headers, and its body in the upstream's dialect.
-async fn outbound(
-    call: &Call,
-    request: &Request,
-    candidate: &Candidate,
-    outgoing: Outgoing,
-) -> Result<Outbound, Failure> {
-    let plugin = &candidate.ready()?.plugin;
-    let body = match outgoing.body {
-        provider::Body::Empty => Bytes::new(),
-        provider::Body::Replaced(text) => text.into(),
-        provider::Body::Translated => in_dialect(call, request, candidate, &outgoing.dialect).await?,
+async fn outbound(attempt: &Attempt<'_>, outgoing: Outgoing) -> Result<Adapted, Failure> {
+    let Attempt { request, candidate, .. } = attempt;
+    let plugin = &candidate.ready.plugin;
+    let (body, dropped) = match outgoing.body {
+        provider::Body::Empty => (Bytes::new(), Vec::new()),
+        provider::Body::Replaced(text) => (text.into(), Vec::new()),
+        provider::Body::Translated => in_dialect(attempt, &outgoing.dialect).await?,
         provider::Body::Edited(edits) => {
-            let body = in_dialect(call, request, candidate, &outgoing.dialect).await?;
-            edit(plugin, &body, &edits)?
+            let (body, dropped) = in_dialect(attempt, &outgoing.dialect).await?;
+            (edit(plugin, &body, &edits)?, dropped)
         }
     };
     let over = candidate.target.config.path_overrides.get(&request.kind);
     let destination = destination(candidate, &outgoing.method, &outgoing.path, over)?;
-    Ok(Outbound {
+    let outbound = Box::new(Outbound {
         destination,
         headers: headers::of_plugin(plugin, &outgoing.headers)?,
         auth: outgoing.auth,
@@ -134,16 +149,17 @@ async fn outbound(
             (true, Framing::Ndjson) => Some(crate::framing::Framing::NdJson),
             (true, Framing::AwsEventStream) => Some(crate::framing::Framing::AwsEventStream),
         },
-    })
+    });
+    Ok(Adapted::Send { outbound, dropped })
 }
 
 fn destination(
     candidate: &Candidate,
     method: &str,
     path: &str,
-    over: Option<&crate::config::PathOverride>,
+    over: Option<&PathOverride>,
 ) -> Result<Destination, Failure> {
-    let ready = candidate.ready()?;
+    let ready = &candidate.ready;
     let broke = |what: String| problem::from_call(ready.plugin.broke_contract(what));
     // `CONNECT` above all would make another connection of it than the operator meant.
     const METHODS: [Method; 5] = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
@@ -162,32 +178,42 @@ fn destination(
     Ok(Destination { method, url })
 }
 
-/// The body in the dialect that the upstream speaks. Where that is the caller's, it is what came.
-async fn in_dialect(call: &Call, request: &Request, candidate: &Candidate, dialect: &str) -> Result<Bytes, Failure> {
+/// The body in the dialect that the upstream speaks, and the hints that were lost on the way. Where the dialect is the
+/// caller's, it is what came.
+async fn in_dialect(attempt: &Attempt<'_>, dialect: &str) -> Result<(Bytes, Vec<String>), Failure> {
+    let Attempt { call, request, candidate, .. } = attempt;
     if dialect == call.dialect()
         && let Some(native) = request.native()
     {
-        return Ok(native.clone());
+        return Ok((native.clone(), Vec::new()));
     }
     let canonical = request.canonical(call).await?;
+    let mut dropped = canonical.dropped.clone();
     let format = match call.snapshot.upstream_format(dialect) {
         // Ours as it is: a policy changed it, or nobody knows what its upstreams do not take.
-        None if dialect == chat::DIALECT => return Ok(canonical.clone().into()),
-        Some(_) if dialect == chat::DIALECT && call.is_canonical() => return Ok(canonical.clone().into()),
-        Some(_) | None => upstream_format(call, candidate, dialect)?,
+        None if dialect == chat::DIALECT => None,
+        Some(_) if dialect == chat::DIALECT && call.is_canonical() => None,
+        Some(_) | None => Some(upstream_format(call, candidate, dialect)?),
     };
-    let operation = request.kind.operation.name();
-    let translated =
-        format.encode_request(call.moment, operation, &candidate.model, canonical).await.map_err(problem::from_call)?;
-    request.drop_hints(call, translated.dropped)?;
-    problem::checked_object(format, translated.body).map(Bytes::from)
+    let body = match format {
+        None => canonical.body.clone(),
+        Some(format) => {
+            let operation = request.kind.operation.name();
+            let translated = format.encode_request(call.moment, operation, &candidate.model, &canonical.body).await;
+            let translated = translated.map_err(problem::from_call)?;
+            dropped.extend(translated.dropped.into_iter().filter(|hint| !canonical.dropped.contains(hint)));
+            problem::checked_object(format, translated.body)?
+        }
+    };
+    call.may_drop(&dropped)?;
+    Ok((body.into(), dropped))
 }
 
 pub fn upstream_format<'a>(
     call: &'a Call,
     candidate: &Candidate,
     dialect: &str,
-) -> Result<&'a std::sync::Arc<Configured>, Failure> {
+) -> Result<&'a Arc<Configured>, Failure> {
     call.snapshot.upstream_format(dialect).ok_or_else(|| {
         let name = &candidate.target.config.name;
         Failure::new(FailureKind::Unavailable, format!("the provider `{name}` cannot be used now"))
@@ -208,64 +234,4 @@ fn edit(plugin: &Configured, body: &Bytes, edits: &[Edit]) -> Result<Bytes, Fail
         edits.iter().map(|edit| (edit.member.as_str(), edit.value.as_deref())).collect();
     let members = Members::of(body).map_err(|error| Failure::invalid(error.to_string()))?;
     Ok(members.edit(&edits).into())
-}
-
-/// A request whose answer the plugin reads.
-async fn side_request(
-    gateway: &Gateway,
-    call: &Call,
-    candidate: &Candidate,
-    outgoing: Outgoing,
-) -> Result<provider::HttpReply, Failure> {
-    let reply = exchange(gateway, call, candidate, outgoing).await?;
-    let scrub = Scrub::of(gateway, candidate);
-    let headers = reply.headers.iter().filter(|(name, _)| super::hygiene::may_come_down(name));
-    Ok(provider::HttpReply {
-        status: reply.status.as_u16(),
-        headers: headers::for_plugin(headers, &scrub),
-        body: String::from_utf8_lossy(&scrub.bytes(reply.body)).into_owned(),
-    })
-}
-
-async fn exchange(
-    gateway: &Gateway,
-    call: &Call,
-    candidate: &Candidate,
-    outgoing: Outgoing,
-) -> Result<send::WholeReply, Failure> {
-    let plugin = &candidate.ready()?.plugin;
-    let body = match outgoing.body {
-        provider::Body::Replaced(text) => Bytes::from(text),
-        provider::Body::Empty => Bytes::new(),
-        provider::Body::Translated | provider::Body::Edited(_) => {
-            return Err(problem::from_call(plugin.broke_contract("a side request cannot carry the caller's body")));
-        }
-    };
-    let outbound = Outbound {
-        destination: destination(candidate, &outgoing.method, &outgoing.path, None)?,
-        headers: headers::of_plugin(plugin, &outgoing.headers)?,
-        auth: outgoing.auth,
-        body,
-        dialect: outgoing.dialect,
-        framing: None,
-    };
-    let request = headers::finish(gateway, call, candidate, outbound).await?;
-    send::whole(gateway, call, candidate, request).await
-}
-
-/// Gets a derived credential, unless one that still lives is at hand. The plugin never sees it.
-async fn acquire(
-    gateway: &Gateway,
-    call: &Call,
-    candidate: &Candidate,
-    acquisition: &Acquisition,
-) -> Result<(), Failure> {
-    let slot = gateway.upstreams.derived().slot(candidate, &acquisition.credential);
-    // Whoever comes while it is being got waits for the same flight.
-    let mut credential = slot.lock().await;
-    if credential.is_alive() {
-        return Ok(());
-    }
-    let reply = exchange(gateway, call, candidate, acquisition.request.clone()).await?;
-    credential.renew(&reply, acquisition)
 }

@@ -4,67 +4,100 @@
 use super::adapt::{self, Adapted};
 use super::call::{Call, Gateway};
 use super::decode::Request;
-use super::headers;
+use super::headers::{self, Sealed};
 use super::receive::{self, Answer};
 use super::route::Candidate;
 use super::send;
 use crate::error::Failure;
 use crate::telemetry::Record;
+use std::time::{Duration, Instant};
+
+/// One try of one candidate: what all of these stages may know.
+pub struct Attempt<'a> {
+    pub gateway: &'a Gateway,
+    pub call: &'a Call,
+    pub request: &'a Request,
+    pub candidate: &'a Candidate,
+    /// 0 for the first candidate.
+    pub number: u32,
+}
+
+/// An answer, and the hints that got lost on the way to it.
+pub struct Answered {
+    pub answer: Answer,
+    pub dropped: Vec<String>,
+}
 
 /// The first answer that a candidate gives; the first failure where none gives one.
 pub async fn first_that_answers(
     gateway: &Gateway,
     call: &Call,
     request: &Request,
-    candidates: Vec<Candidate>,
+    candidates: &[Candidate],
     record: &mut Record,
-) -> Result<Answer, Failure> {
-    let mut first: Option<Failure> = None;
-    let last = candidates.len().saturating_sub(1);
-    for (index, candidate) in candidates.into_iter().enumerate() {
-        note(record, &candidate);
-        match attempt(gateway, call, request, &candidate, record).await {
-            Ok(answer) => return Ok(answer),
+) -> Result<Answered, Failure> {
+    let mut first: Option<Failed<'_>> = None;
+    for (number, candidate) in (0..).zip(candidates) {
+        note(record, candidate);
+        let attempt = Attempt { gateway, call, request, candidate, number };
+        match attempt.run(record).await {
+            Ok(answered) => {
+                record.usage = answered.answer.usage();
+                return Ok(answered);
+            }
             Err(failure) => {
-                let is_final = index == last || !failure.may_be_rescued();
-                // The first is told when all have failed.
-                if !is_final || first.is_some() {
-                    failure.log(&call.id);
+                // Where there is but one, its failure is the outcome, which is logged anyway.
+                if candidates.len() > 1 {
+                    failure.log_attempt(&call.id, &candidate.target.config.name, number);
                 }
-                first.get_or_insert(failure);
+                let is_final = !failure.may_be_rescued();
+                first.get_or_insert(Failed { candidate, failure, upstream_time: record.upstream_time });
                 if is_final {
                     break;
                 }
             }
         }
     }
-    Err(first.unwrap_or_else(|| Failure::upstream("there was no provider to try")))
-}
-
-async fn attempt(
-    gateway: &Gateway,
-    call: &Call,
-    request: &Request,
-    candidate: &Candidate,
-    record: &mut Record,
-) -> Result<Answer, Failure> {
-    let outbound = match adapt::adapt(gateway, call, request, candidate).await? {
-        Adapted::Local(reply) => return receive::local(request, candidate, reply),
-        Adapted::Send(outbound) => *outbound,
+    let Some(Failed { candidate, failure, upstream_time }) = first else {
+        return Err(Failure::upstream("there was no provider to try"));
     };
-    let expected = receive::Expected { dialect: outbound.dialect.clone(), framing: outbound.framing };
-    let outgoing = headers::finish(gateway, call, candidate, outbound).await?;
-    let sent = std::time::Instant::now();
-    let reply = send::send(gateway, call, candidate, outgoing).await?;
-    record.upstream_time = Some(sent.elapsed());
-    receive::receive(gateway, call, request, candidate, expected, reply).await
+    note(record, candidate);
+    record.upstream_time = upstream_time;
+    Err(failure)
 }
 
-/// Which provider, key and plugin a request went to last.
+/// A try that failed.
+struct Failed<'a> {
+    candidate: &'a Candidate,
+    failure: Failure,
+    upstream_time: Option<Duration>,
+}
+
+impl Attempt<'_> {
+    async fn run(&self, record: &mut Record) -> Result<Answered, Failure> {
+        let (outbound, dropped) = match adapt::adapt(self).await? {
+            Adapted::Local { reply, dropped } => {
+                return Ok(Answered { answer: receive::local(self, reply)?, dropped });
+            }
+            Adapted::Send { outbound, dropped } => (*outbound, dropped),
+        };
+        let expected = receive::Expected { dialect: outbound.dialect.clone(), framing: outbound.framing };
+        let Sealed { request, scrub } = headers::finish(self, outbound).await?;
+        let sent = Instant::now();
+        let answer = async {
+            let reply = send::send(self, request).await?;
+            record.upstream_time = Some(sent.elapsed());
+            receive::receive(self, expected, &scrub, reply).await
+        };
+        let answer = answer.await.map_err(|failure| scrub.failure(failure))?;
+        Ok(Answered { answer, dropped })
+    }
+}
+
+/// Whom the record is about.
 fn note(record: &mut Record, candidate: &Candidate) {
     record.provider.clone_from(&candidate.target.config.name);
     record.key = candidate.key().map(|key| key.name.clone()).unwrap_or_default();
-    if let Ok(ready) = candidate.ready() {
-        record.plugin = format!("{:?}", ready.plugin.plugin);
-    }
+    record.plugin = format!("{:?}", candidate.ready.plugin.plugin);
+    record.upstream_time = None;
 }

@@ -33,9 +33,13 @@ impl Call {
         &self.route.dialect
     }
 
-    /// Whether the caller wants hints that cannot be carried to be refused instead of dropped.
-    pub fn is_strict(&self) -> bool {
-        self.headers.get("x-plugway-strict").is_some_and(|value| value == "true")
+    /// Refuses where hints cannot be carried and the caller wants none dropped.
+    pub fn may_drop(&self, hints: &[String]) -> Result<(), Failure> {
+        let is_strict = self.headers.get("x-plugway-strict").is_some_and(|value| value == "true");
+        let Some(first) = hints.first().filter(|_| is_strict) else { return Ok(()) };
+        let all = hints.join(", ");
+        let message = format!("the target cannot carry {all}, and the request says x-plugway-strict");
+        Err(Failure::invalid(message).at(first.as_str()).code("unsupported_parameter"))
     }
 
     /// The format that speaks the caller's dialect; None where it is the canonical one.

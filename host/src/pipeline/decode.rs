@@ -7,59 +7,77 @@ use crate::chat::Members;
 use crate::config::RequestKind;
 use crate::error::Failure;
 use crate::plugins::api::client::Place;
+use crate::plugins::{CallError, Configured};
 use crate::telemetry::Record;
 use bytes::Bytes;
-use std::sync::Mutex;
 use tokio::sync::OnceCell;
 
-/// What the caller asks for.
+/// What the caller asks for, as the policies left it.
 pub struct Request {
+    /// What the upstream is asked for.
     pub kind: RequestKind,
-    /// As the caller wrote it: `<provider>/<model>` or a bare name.
-    pub model: String,
+    /// `<provider>/<model>` or a bare name; None where the route's requests name none.
+    pub model: Option<String>,
+    /// Whether the caller waits for a stream. A policy may keep the upstream from being asked for one.
+    pub caller_streams: bool,
     body: Body,
-    /// Hints that some translation could not carry.
-    dropped: Mutex<Vec<String>>,
 }
 
 /// The body, in the dialects that it is needed in.
 struct Body {
-    /// As it came; UTF-8.
+    /// As it came; UTF-8, or nothing.
     native: Bytes,
-    canonical: OnceCell<String>,
+    canonical: OnceCell<Canonical>,
     /// A policy changed it, so what came must not be sent.
     changed: bool,
 }
 
+/// A request in canonical form, and the hints of the caller's dialect that this form cannot carry.
+pub struct Canonical {
+    pub body: String,
+    pub dropped: Vec<String>,
+}
+
+/// What is read where there is no body.
+const EMPTY: &str = "{}";
+
 pub fn decode(call: &Call, body: Bytes, record: &mut Record) -> Result<Request, Failure> {
-    let members = Members::of(&body).map_err(|error| Failure::invalid(error.to_string()))?;
+    let read = if needs_no_body(call) && body.is_empty() { EMPTY.as_bytes() } else { &body[..] };
+    let members = Members::of(read).map_err(|error| Failure::invalid(error.to_string()))?;
     let model = model(call, &members)?;
     let streaming = streaming(call, &members)?;
-    record.model.clone_from(&model);
-    record.streaming = streaming;
+    record.model = model.clone().unwrap_or_default();
     Ok(Request {
         kind: RequestKind { operation: call.route.operation, streaming },
         model,
+        caller_streams: streaming,
         body: Body { native: body, canonical: OnceCell::new(), changed: false },
-        dropped: Mutex::default(),
     })
 }
 
-fn model(call: &Call, members: &Members<'_>) -> Result<String, Failure> {
+fn needs_no_body(call: &Call) -> bool {
+    [&call.route.model, &call.route.streaming].into_iter().all(|place| !matches!(place, Place::Member(_)))
+}
+
+fn model(call: &Call, members: &Members<'_>) -> Result<Option<String>, Failure> {
     let model = match &call.route.model {
         Place::Member(name) => members.string(name).map_err(|message| Failure::invalid(message).at(name.as_str()))?,
         Place::Parameter(name) => call.parameter(name).map(Into::into),
-        Place::Always | Place::Never => None,
+        Place::Always | Place::Never => return Ok(None),
     };
-    match model {
-        Some(model) if model.chars().any(char::is_control) => {
-            Err(Failure::invalid("the model's name has control characters in it").at("model"))
-        }
-        Some(model) if !model.trim().is_empty() => Ok(model.into_owned()),
-        Some(_) | None => Err(Failure::invalid(
+    let model = model.unwrap_or_default().into_owned();
+    check_model(&model).map(|()| Some(model)).map_err(|message| Failure::invalid(message).at("model"))
+}
+
+fn check_model(model: &str) -> Result<(), &'static str> {
+    if model.trim().is_empty() {
+        return Err(
             "the request names no model; write `<provider>/<model>`, or one of those that GET /v1/models lists",
-        )
-        .at("model")),
+        );
+    }
+    match model.chars().any(char::is_control) {
+        true => Err("the model's name has control characters in it"),
+        false => Ok(()),
     }
 }
 
@@ -73,58 +91,67 @@ fn streaming(call: &Call, members: &Members<'_>) -> Result<bool, Failure> {
 }
 
 impl Request {
+    /// The model's name for a plugin; empty where the request names none.
+    pub fn model_name(&self) -> &str {
+        self.model.as_deref().unwrap_or_default()
+    }
+
     /// The body as it may be sent to an upstream that speaks the caller's dialect; None where a policy changed it.
     pub fn native(&self) -> Option<&Bytes> {
         (!self.body.changed).then_some(&self.body.native)
     }
 
     /// The body in canonical form.
-    pub async fn canonical(&self, call: &Call) -> Result<&String, Failure> {
+    pub async fn canonical(&self, call: &Call) -> Result<&Canonical, Failure> {
         self.body.canonical.get_or_try_init(|| self.translate(call)).await
     }
 
-    async fn translate(&self, call: &Call) -> Result<String, Failure> {
-        let native = String::from_utf8_lossy(&self.body.native).into_owned();
-        let Some(speaker) = call.speaker()? else { return Ok(native) };
+    /// The hints that were lost on the way to the canonical form, if anybody went it.
+    pub fn lost_in_decoding(&self) -> &[String] {
+        self.body.canonical.get().map_or(&[], |canonical| &canonical.dropped)
+    }
+
+    async fn translate(&self, call: &Call) -> Result<Canonical, Failure> {
+        let native = match self.body.native.is_empty() {
+            true => EMPTY.to_owned(),
+            false => String::from_utf8_lossy(&self.body.native).into_owned(),
+        };
+        let Some(speaker) = call.speaker()? else { return Ok(Canonical { body: native, dropped: Vec::new() }) };
         let operation = call.route.operation.name();
         let translated = speaker
-            .decode_request(call.moment, operation, &self.model, self.kind.streaming, &native)
+            .decode_request(call.moment, operation, self.model_name(), self.kind.streaming, &native)
             .await
             .map_err(problem::from_call)?;
-        self.drop_hints(call, translated.dropped)?;
-        problem::checked_object(speaker, translated.body)
+        let body = problem::checked_object(speaker, translated.body)?;
+        Ok(Canonical { body, dropped: translated.dropped })
     }
 
-    /// The same request with another body, as a policy wants it.
-    pub fn with_canonical(mut self, body: String) -> Self {
-        self.body.canonical = OnceCell::new_with(Some(body));
+    /// The same request as a policy wants it. What it says of model and stream is what happens from here on.
+    pub fn changed_by(mut self, policy: &Configured, body: String) -> Result<Self, Failure> {
+        let before = self.body.canonical.take().unwrap_or(Canonical { body: EMPTY.to_owned(), dropped: Vec::new() });
+        self.adopt(policy, &before.body, &body).map_err(problem::from_call)?;
+        self.body.canonical = OnceCell::new_with(Some(Canonical { body, dropped: before.dropped }));
         self.body.changed = true;
-        self
+        Ok(self)
     }
 
-    /// Notes hints that a translation could not carry; a strict caller wants none dropped.
-    pub fn drop_hints(&self, call: &Call, hints: Vec<String>) -> Result<(), Failure> {
-        if call.is_strict()
-            && let Some(hint) = hints.first()
-        {
-            let all = hints.join(", ");
-            return Err(Failure::invalid(format!(
-                "the target cannot carry {all}, and the request says x-plugway-strict"
-            ))
-            .at(hint.as_str())
-            .code("unsupported_parameter"));
+    fn adopt(&mut self, policy: &Configured, before: &str, after: &str) -> Result<(), CallError> {
+        let broke = |message: String| policy.broke_contract(format!("the request that it returned: {message}"));
+        let members = |body| Members::of(body).map_err(|error| broke(error.to_string()));
+        let (before, after) = (members(before.as_bytes())?, members(after.as_bytes())?);
+        let model = after.string("model").map_err(broke)?;
+        if let Some(model) = model.filter(|model| before.string("model").ok().flatten().as_ref() != Some(model)) {
+            check_model(&model).map_err(|message| broke(message.to_owned()))?;
+            self.model = Some(model.into_owned());
         }
-        let mut dropped = self.dropped.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        for hint in hints {
-            if !dropped.contains(&hint) {
-                dropped.push(hint);
+        let streaming = after.flag("stream").map_err(broke)?;
+        if before.flag("stream") != Ok(streaming) {
+            if streaming && !self.caller_streams {
+                return Err(broke("`stream` must stay false, as the caller did not ask for a stream".to_owned()));
             }
+            self.kind.streaming = streaming;
         }
         Ok(())
-    }
-
-    pub fn dropped(&self) -> Vec<String> {
-        self.dropped.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
     }
 
     /// Whether the caller asked for the usage of a stream (`stream_options.include_usage`).

@@ -13,7 +13,7 @@ use super::receive::Answer;
 use super::review::ChunkReview;
 use super::stream::{AnswerStream, Passing};
 use crate::chat;
-use crate::error::Failure;
+use crate::error::{Failure, Verbatim};
 use crate::plugins::Moment;
 use crate::snapshot::{ClientRoute, Speaker};
 use crate::telemetry::{Outcome, Record};
@@ -36,35 +36,32 @@ pub struct Reply {
 }
 
 enum Content {
-    Whole { body: Bytes, usage: Option<chat::Usage> },
+    Whole(Bytes),
     Stream { stream: Box<AnswerStream>, review: Option<ChunkReview>, wants_usage: bool },
 }
 
 impl Reply {
-    pub fn json(body: String) -> Self {
+    fn json(body: String) -> Self {
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, JSON)]);
-        Reply { status: StatusCode::OK, headers, content: Content::Whole { body: body.into(), usage: None } }
+        Reply { status: StatusCode::OK, headers, content: Content::Whole(body.into()) }
     }
 }
 
-pub async fn encode(call: &Call, request: &Request, answer: Answer) -> Result<Reply, Failure> {
+pub async fn encode(call: &Call, request: &Request, answer: Answer, dropped: &[String]) -> Result<Reply, Failure> {
     let mut reply = match answer {
         Answer::Native(reply) => {
-            let usage = if call.is_canonical() { chat::inspect_reply(&reply.text) } else { None };
-            let verbatim = reply.verbatim;
-            let content = Content::Whole { body: verbatim.body, usage };
-            Reply { status: verbatim.status, headers: verbatim.headers, content }
+            let Verbatim { status, headers, body } = reply.verbatim;
+            Reply { status, headers, content: Content::Whole(body) }
         }
-        Answer::Canonical(body) if request.kind.streaming => {
+        Answer::Canonical(body) if request.caller_streams => {
             let chunks = chat::as_chunks(&body).ok_or_else(|| {
                 Failure::upstream("the provider's answer is not what it should be").code("upstream_malformed")
             })?;
             stream(call, request, Box::new(AnswerStream::local(chunks)))?
         }
-        Answer::Canonical(body) => whole(call, request, body).await?,
+        Answer::Canonical(body) => whole(call, body).await?,
         Answer::Stream(answer) => stream(call, request, answer)?,
     };
-    let dropped = request.dropped();
     if !dropped.is_empty()
         && let Ok(value) = HeaderValue::from_str(&dropped.join(", "))
     {
@@ -73,21 +70,17 @@ pub async fn encode(call: &Call, request: &Request, answer: Answer) -> Result<Re
     Ok(reply)
 }
 
-async fn whole(call: &Call, request: &Request, body: String) -> Result<Reply, Failure> {
-    let usage = chat::inspect_reply(&body);
+/// A whole answer in canonical form.
+pub async fn whole(call: &Call, body: String) -> Result<Reply, Failure> {
     let body = match call.speaker()? {
         None => body,
         Some(speaker) => {
-            let operation = request.kind.operation.name();
+            let operation = call.route.operation.name();
             let encoded = speaker.encode_reply(call.moment, operation, &body).await.map_err(problem::from_call)?;
             problem::checked_object(speaker, encoded)?
         }
     };
-    let mut reply = Reply::json(body);
-    if let Content::Whole { usage: of_reply, .. } = &mut reply.content {
-        *of_reply = usage;
-    }
-    Ok(reply)
+    Ok(Reply::json(body))
 }
 
 fn stream(call: &Call, request: &Request, mut stream: Box<AnswerStream>) -> Result<Reply, Failure> {
@@ -108,8 +101,7 @@ pub fn answer(admitted: Admitted, reply: Reply) -> Response<ReplyBody> {
     add_request_id(&mut headers, &call.id);
     record.status = status.as_u16();
     let body = match content {
-        Content::Whole { body, usage } => {
-            record.usage = usage;
+        Content::Whole(body) => {
             record.outcome = Outcome::Complete;
             ReplyBody::whole(body)
         }

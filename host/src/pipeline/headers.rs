@@ -1,13 +1,14 @@
-//! headers: Outbound → an HTTP request. The plugin's headers, the operator's over them, templates over those, and secrets
-//! last of all, when no plugin can see them any more.
+//! headers: Outbound → an HTTP request. The caller's headers that may go on, the plugin's over them, then the credential,
+//! and the operator's own over all. Secrets come in only after every plugin has been asked.
 
-use super::call::{Call, Gateway};
+use super::attempt::Attempt;
+use super::call::Call;
 use super::hygiene;
 use super::problem;
 use super::route::Candidate;
 use super::scrub::{self, Scrub};
 use super::send::Outbound;
-use crate::config::Secret;
+use crate::config::{Secret, is_host_controlled};
 use crate::error::{Failure, FailureKind};
 use crate::plugins::Configured;
 use crate::plugins::api::Header;
@@ -42,7 +43,7 @@ pub fn of_plugin(plugin: &Configured, headers: &[Header]) -> Result<Vec<(HeaderN
         .map(|header| {
             let name = HeaderName::from_bytes(header.name.as_bytes())
                 .map_err(|_| broke(format!("{:?} is no name of a header", header.name)))?;
-            if hygiene::is_host_controlled(&name) {
+            if is_host_controlled(&name) {
                 return Err(broke(format!("the header `{name}` is the host's")));
             }
             let value = HeaderValue::from_str(&header.value)
@@ -53,21 +54,23 @@ pub fn of_plugin(plugin: &Configured, headers: &[Header]) -> Result<Vec<(HeaderN
 }
 
 /// An upstream's headers for a plugin to read.
-pub fn for_plugin<'a>(headers: impl Iterator<Item = (&'a HeaderName, &'a HeaderValue)>, scrub: &Scrub) -> Vec<Header> {
+pub fn for_plugin<'a>(headers: impl Iterator<Item = (&'a HeaderName, &'a HeaderValue)>) -> Vec<Header> {
     headers
         .filter_map(|(name, value)| {
-            Some(Header { name: name.as_str().to_owned(), value: scrub.text(value.to_str().ok()?) })
+            Some(Header { name: name.as_str().to_owned(), value: value.to_str().ok()?.to_owned() })
         })
         .collect()
 }
 
+/// A request with its secrets in it, and what must be taken out of whatever is said to it.
+pub struct Sealed {
+    pub request: Request<Full<Bytes>>,
+    pub scrub: Scrub,
+}
+
 /// The request as it goes out.
-pub async fn finish(
-    gateway: &Gateway,
-    call: &Call,
-    candidate: &Candidate,
-    outbound: Outbound,
-) -> Result<Request<Full<Bytes>>, Failure> {
+pub async fn finish(attempt: &Attempt<'_>, outbound: Outbound) -> Result<Sealed, Failure> {
+    let Attempt { gateway, call, candidate, .. } = attempt;
     let Outbound { destination, headers: of_plugin, auth, body, dialect, framing } = outbound;
     let mut headers = HeaderMap::with_capacity(16);
     if dialect == call.dialect() {
@@ -82,14 +85,19 @@ pub async fn finish(
         headers.insert(name, value);
     }
     let configured = configured(call, candidate).await?;
-    let plugin = &candidate.ready()?.plugin;
     let mut url = destination.url;
+    let mut secrets = gateway.upstreams.derived().secrets_of(candidate);
+    secrets.extend(candidate.key().map(|key| key.secret.clone()));
     if let Some(auth) = auth {
-        let secret = secret(gateway, candidate, &auth.credential).await?;
-        url = place(&mut headers, url, &auth, &secret)
-            .ok_or_else(|| problem::from_call(plugin.broke_contract("it wants a credential where none may stand")))?;
+        let secret = secret(attempt, &auth.credential).await?;
+        url = place(&mut headers, url, &auth, &secret).ok_or_else(|| {
+            let what = "it wants a credential where none may stand, or where there is no room for it";
+            problem::from_call(candidate.ready.plugin.broke_contract(what))
+        })?;
+        secrets.push(secret);
     }
-    // Over the secret too: an operator who writes an authorization header means it.
+    let scrub = Scrub::of(secrets.into_iter(), &configured);
+    // Over the credential too: an operator who writes an authorization header means it.
     for (name, value) in configured {
         headers.insert(name, value);
     }
@@ -97,13 +105,13 @@ pub async fn finish(
     *request.method_mut() = destination.method;
     *request.uri_mut() = url;
     *request.headers_mut() = headers;
-    Ok(request)
+    Ok(Sealed { request, scrub })
 }
 
 /// The operator's own headers: fixed ones and templates.
 async fn configured(call: &Call, candidate: &Candidate) -> Result<Vec<(HeaderName, HeaderValue)>, Failure> {
     let mut headers = candidate.target.config.network.extra_headers.clone();
-    if let Some(templates) = &candidate.ready()?.headers {
+    if let Some(templates) = &candidate.ready.headers {
         headers.extend(render(call, candidate, templates).await?);
     }
     Ok(headers)
@@ -171,8 +179,9 @@ fn reveal(value: HeaderValue, placeholder: &str, secret: Option<&Secret>) -> Res
 }
 
 /// The credential by its name: the configured key, or one that was derived from it.
-async fn secret(gateway: &Gateway, candidate: &Candidate, name: &str) -> Result<Secret, Failure> {
-    let plugin = &candidate.ready()?.plugin;
+async fn secret(attempt: &Attempt<'_>, name: &str) -> Result<Secret, Failure> {
+    let Attempt { gateway, candidate, .. } = attempt;
+    let plugin = &candidate.ready.plugin;
     let missing = || {
         problem::from_call(plugin.broke_contract(format!("it asks for the credential `{name}`, which there is not")))
     };
@@ -187,35 +196,35 @@ fn place(headers: &mut HeaderMap, url: Uri, auth: &Auth, secret: &Secret) -> Opt
     match &auth.placement {
         Placement::Bearer => {
             let bearer = [b"Bearer ", secret.expose().as_bytes()].concat();
-            insert_secret(headers, AUTHORIZATION, &bearer);
+            insert_secret(headers, AUTHORIZATION, &bearer)?;
             Some(url)
         }
         Placement::Header(name) => {
             let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
-            if hygiene::is_host_controlled(&name) {
+            if is_host_controlled(&name) {
                 return None;
             }
-            insert_secret(headers, name, secret.expose().as_bytes());
+            insert_secret(headers, name, secret.expose().as_bytes())?;
             Some(url)
         }
-        Placement::Query(name) => Some(with_query(url, name, secret)),
+        Placement::Query(name) => with_query(url, name, secret),
     }
 }
 
-fn insert_secret(headers: &mut HeaderMap, name: HeaderName, bytes: &[u8]) {
-    if let Ok(mut value) = HeaderValue::from_bytes(bytes) {
-        value.set_sensitive(true);
-        headers.insert(name, value);
-    }
+fn insert_secret(headers: &mut HeaderMap, name: HeaderName, bytes: &[u8]) -> Option<()> {
+    let mut value = HeaderValue::from_bytes(bytes).ok()?;
+    value.set_sensitive(true);
+    headers.insert(name, value);
+    Some(())
 }
 
-fn with_query(url: Uri, name: &str, secret: &Secret) -> Uri {
+fn with_query(url: Uri, name: &str, secret: &Secret) -> Option<Uri> {
     let secret = percent_encoding::percent_encode(secret.expose().as_bytes(), NON_ALPHANUMERIC);
     let name = utf8_percent_encode(name, NON_ALPHANUMERIC);
     let separator = if url.query().is_some() { '&' } else { '?' };
     let path = url.path_and_query().map_or("/", PathAndQuery::as_str);
     let path = format!("{path}{separator}{name}={secret}");
-    let mut parts = url.clone().into_parts();
-    parts.path_and_query = PathAndQuery::try_from(path).ok();
-    Uri::from_parts(parts).unwrap_or(url)
+    let mut parts = url.into_parts();
+    parts.path_and_query = Some(PathAndQuery::try_from(path).ok()?);
+    Uri::from_parts(parts).ok()
 }

@@ -1,23 +1,7 @@
 //! Which headers may pass, in both directions.
 
+use crate::config::is_host_controlled;
 use http::header::{self, HeaderMap, HeaderName};
-
-/// The host's own, in every direction: they belong to one connection, or say what the host knows better.
-pub fn is_host_controlled(name: &HeaderName) -> bool {
-    const NAMES: &[HeaderName] = &[
-        header::HOST,
-        header::CONTENT_LENGTH,
-        header::CONTENT_ENCODING,
-        header::TRANSFER_ENCODING,
-        header::CONNECTION,
-        header::TE,
-        header::TRAILER,
-        header::UPGRADE,
-        header::EXPECT,
-        header::ACCEPT_ENCODING,
-    ];
-    NAMES.contains(name) || name == "keep-alive" || name.as_str().starts_with("proxy-")
-}
 
 /// Whether a caller's header goes on to an upstream that speaks the caller's dialect. What smells of a credential does
 /// not, whatever it is called: the secret never comes from the caller.
@@ -34,12 +18,18 @@ pub fn may_go_up(name: &HeaderName) -> bool {
     ];
     const PREFIXES: &[&str] =
         &["x-bt-", "x-amzn-", "sec-", "x-forwarded-", "x-real-", "x-plugway-", "cf-", "access-control-"];
-    const SECRETS: &[&str] = &["auth", "cookie", "key", "token", "secret", "password", "credential", "signature"];
     let text = name.as_str();
     !is_host_controlled(name)
         && !NAMES.contains(name)
         && !PREFIXES.iter().any(|prefix| text.starts_with(prefix))
-        && (text == "idempotency-key" || !SECRETS.iter().any(|word| text.contains(word)))
+        && !names_a_credential(name)
+}
+
+/// Whether a header's name says that its value is a credential.
+pub fn names_a_credential(name: &HeaderName) -> bool {
+    const WORDS: &[&str] = &["auth", "cookie", "key", "token", "secret", "password", "credential", "signature"];
+    let text = name.as_str();
+    text != "idempotency-key" && WORDS.iter().any(|word| text.contains(word))
 }
 
 /// The caller's headers that go on.
@@ -60,6 +50,11 @@ pub fn may_come_down(name: &HeaderName) -> bool {
         header::VIA,
     ];
     !is_host_controlled(name) && !NAMES.contains(name) && !name.as_str().starts_with("access-control-")
+}
+
+/// Whether a plugin may read an upstream's header. A session with the gateway is none of its business.
+pub fn may_be_read(name: &HeaderName) -> bool {
+    !is_host_controlled(name) && name != header::SET_COOKIE
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! The list of models: what is configured, by address and by bare name.
 
 use super::call::Call;
-use super::encode::Reply;
 use crate::operation::Operation;
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -10,7 +9,8 @@ pub fn is_list(call: &Call) -> bool {
     call.route.operation == Operation::ListModels
 }
 
-pub fn list(call: &Call) -> Reply {
+/// In canonical form; a format that mounts a route for the list says it in its own.
+pub fn list(call: &Call) -> String {
     let mut models: BTreeSet<(String, &str)> = BTreeSet::new();
     for target in call.snapshot.providers() {
         let provider = target.config.name.as_str();
@@ -23,5 +23,5 @@ pub fn list(call: &Call) -> Reply {
         .iter()
         .map(|(id, provider)| json!({"id": id, "object": "model", "created": 0, "owned_by": provider}))
         .collect();
-    Reply::json(json!({"object": "list", "data": data}).to_string())
+    json!({"object": "list", "data": data}).to_string()
 }

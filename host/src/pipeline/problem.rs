@@ -1,10 +1,11 @@
 //! Problems that plugins report, and faults that they commit, as failures of a call; and back.
 
-use crate::chat::Members;
+use crate::chat::{Members, ReportedError};
 use crate::error::{Failure, FailureKind};
 use crate::plugins::api::{Problem, ProblemKind};
 use crate::plugins::{CallError, Configured, Fault};
 use crate::snapshot::ClientRoute;
+use http::StatusCode;
 
 /// A problem as the caller will see it. `Unauthenticated` here is the upstream's word on the gateway's credential.
 pub fn from_plugin(problem: Problem) -> Failure {
@@ -108,6 +109,35 @@ fn from_fault(plugin: &str, fault: &Fault) -> Failure {
                 .detail(detail)
         }
     }
+}
+
+/// An error reply in the canonical dialect.
+pub fn from_reply(status: StatusCode, error: ReportedError) -> Failure {
+    let silent = format!("the provider answered with status {}", status.as_u16());
+    in_its_words(Failure::of_status(status, silent), error)
+}
+
+/// An error where an answer should be, in the canonical dialect: amid a stream, or in a document with a good status.
+pub fn from_answer(error: ReportedError) -> Failure {
+    let says = |word: &str| [&error.code, &error.kind].into_iter().flatten().any(|text| text.contains(word));
+    let kind = if says("overloaded") || says("529") || says("503") {
+        FailureKind::Overloaded
+    } else if says("rate_limit") || says("429") {
+        FailureKind::RateLimited
+    } else {
+        FailureKind::Upstream
+    };
+    in_its_words(Failure::new(kind, "the provider reported an error in place of an answer"), error)
+}
+
+fn in_its_words(mut failure: Failure, error: ReportedError) -> Failure {
+    let ReportedError { message, param, code, kind: _ } = error;
+    if let Some(message) = message.filter(|message| !message.is_empty()) {
+        failure.message = message.into();
+    }
+    failure.param = param.map(Into::into);
+    failure.code = code.map(Into::into);
+    failure
 }
 
 /// A JSON object that a plugin made; nothing else may go on as one.

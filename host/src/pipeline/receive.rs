@@ -2,36 +2,48 @@
 //! or not at all.
 
 use super::adapt;
-use super::call::{Call, Gateway};
-use super::decode::Request;
+use super::attempt::Attempt;
 use super::headers;
 use super::hygiene;
 use super::problem;
-use super::route::Candidate;
 use super::scrub::Scrub;
 use super::send::UpstreamReply;
-use super::stream::{AnswerStream, Interpreter, Passing, reported};
-use crate::chat::{self, Members};
-use crate::error::{Failure, Verbatim};
+use super::stream::{AnswerStream, Interpreter, Passing};
+use crate::chat::{self, Members, Usage};
+use crate::error::{Failure, FailureKind, Verbatim};
 use crate::framing::Framing;
 use crate::plugins::api::provider::LocalReply;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
-use serde::Deserialize;
+use std::time::{Duration, SystemTime};
+
+/// The longest that an upstream may ask to be left alone for.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3_600);
 
 /// What an upstream, or a provider by itself, answered.
 pub enum Answer {
     /// In the caller's dialect already; it passes as it came.
-    Native(NativeReply),
+    Native(Box<NativeReply>),
     /// A whole answer in canonical form.
     Canonical(String),
     Stream(Box<AnswerStream>),
 }
 
+impl Answer {
+    /// What it says of tokens. Those of a stream are counted on its way.
+    pub fn usage(&self) -> Option<Usage> {
+        match self {
+            Answer::Native(reply) => chat::inspect_reply(reply.canonical.as_ref().ok()?),
+            Answer::Canonical(body) => chat::inspect_reply(body),
+            Answer::Stream(_) => None,
+        }
+    }
+}
+
 pub struct NativeReply {
     pub verbatim: Verbatim,
-    /// Whose dialect it is, for those who must read it.
-    pub text: String,
+    /// The same for those who must read it, or why they cannot.
+    pub canonical: Result<String, Failure>,
 }
 
 /// What the plan said about the answer.
@@ -41,52 +53,49 @@ pub struct Expected {
 }
 
 /// The answer of a provider that answers by itself.
-pub fn local(request: &Request, candidate: &Candidate, reply: LocalReply) -> Result<Answer, Failure> {
+pub fn local(attempt: &Attempt<'_>, reply: LocalReply) -> Result<Answer, Failure> {
+    let plugin = &attempt.candidate.ready.plugin;
     match reply {
-        LocalReply::Whole(body) => Ok(Answer::Canonical(problem::checked_object(&candidate.ready()?.plugin, body)?)),
-        LocalReply::Chunks(chunks) if request.kind.streaming => {
+        LocalReply::Whole(body) => Ok(Answer::Canonical(problem::checked_object(plugin, body)?)),
+        LocalReply::Chunks(chunks) if attempt.request.kind.streaming => {
             if chunks.iter().any(|chunk| chat::inspect_chunk(chunk).is_none()) {
-                let plugin = &candidate.ready()?.plugin;
                 return Err(problem::from_call(plugin.broke_contract("it answers with something that is no chunk")));
             }
             Ok(Answer::Stream(Box::new(AnswerStream::local(chunks))))
         }
         LocalReply::Chunks(_) => {
-            let plugin = &candidate.ready()?.plugin;
-            Err(problem::from_call(plugin.broke_contract("it streams to a caller that did not ask for a stream")))
+            Err(problem::from_call(plugin.broke_contract("it streams where it was not asked for a stream")))
         }
     }
 }
 
 pub async fn receive(
-    gateway: &Gateway,
-    call: &Call,
-    request: &Request,
-    candidate: &Candidate,
+    attempt: &Attempt<'_>,
     expected: Expected,
+    scrub: &Scrub,
     reply: UpstreamReply,
 ) -> Result<Answer, Failure> {
+    let reply = UpstreamReply { headers: scrub.headers(reply.headers), ..reply };
     if !reply.status.is_success() {
-        return Err(refused(gateway, call, candidate, &expected, reply).await);
+        return Err(refused(attempt, &expected.dialect, scrub, reply).await);
     }
     match expected.framing {
         Some(framing) if !is_document(&reply.headers)? => {
-            stream(gateway, call, request, candidate, expected.dialect, framing, reply).await
+            stream(attempt, expected.dialect, framing, scrub, reply).await
         }
-        Some(_) | None => whole(gateway, call, request, candidate, &expected.dialect, reply).await,
+        Some(_) | None => whole(attempt, &expected.dialect, scrub, reply).await,
     }
 }
 
 /// A stream, up to its first content.
 async fn stream(
-    gateway: &Gateway,
-    call: &Call,
-    request: &Request,
-    candidate: &Candidate,
+    attempt: &Attempt<'_>,
     dialect: String,
     framing: Framing,
+    scrub: &Scrub,
     reply: UpstreamReply,
 ) -> Result<Answer, Failure> {
+    let Attempt { call, request, candidate, .. } = attempt;
     // With the caller's own dialect the bytes pass as they come, unless a policy wants to look into each chunk.
     let passes = framing == Framing::Sse && dialect == call.dialect() && !call.snapshot.reviews_chunks();
     let interpreter = if dialect == chat::DIALECT {
@@ -100,14 +109,14 @@ async fn stream(
         false => Passing::Translated,
         true => Passing::AsItComes { usage: !call.is_canonical() || request.wants_usage() },
     };
-    let mut stream = AnswerStream::upstream(reply.body, framing, interpreter, passing, limits);
+    let mut stream = AnswerStream::upstream(reply.body, framing, interpreter, passing, scrub.clone(), limits);
     if passes {
-        stream.headers = come_down(&reply.headers, &Scrub::of(gateway, candidate));
+        stream.headers = come_down(reply.headers);
     }
     let limit = candidate.target.config.network.timeouts.request;
     tokio::time::timeout(limit, stream.commit(limits.body_bytes)).await.map_err(|_| {
         Failure::new(
-            crate::error::FailureKind::Timeout,
+            FailureKind::Timeout,
             format!("the provider's stream brought no content within {} s", limit.as_secs_f64()),
         )
         .code("first_token_timeout")
@@ -115,16 +124,9 @@ async fn stream(
     Ok(Answer::Stream(Box::new(stream)))
 }
 
-async fn whole(
-    gateway: &Gateway,
-    call: &Call,
-    request: &Request,
-    candidate: &Candidate,
-    dialect: &str,
-    reply: UpstreamReply,
-) -> Result<Answer, Failure> {
+async fn whole(attempt: &Attempt<'_>, dialect: &str, scrub: &Scrub, reply: UpstreamReply) -> Result<Answer, Failure> {
     let UpstreamReply { status, headers, body } = reply;
-    let body = body.whole().await?;
+    let body = scrub.answer(body.whole().await?);
     // An answer that does not parse is an error, not an empty answer.
     Members::of(&body).map_err(|error| {
         Failure::upstream("the provider's answer is not the JSON that it should be")
@@ -136,101 +138,73 @@ async fn whole(
         && let Some(error) = chat::inspect_chunk(&text).and_then(|facts| facts.error)
     {
         // Some servers say 200 and mean an error.
-        return Err(reported(&error));
+        return Err(problem::from_answer(error));
     }
-    if dialect == call.dialect() && !request.kind.streaming {
-        let verbatim = Verbatim { status, headers: come_down(&headers, &Scrub::of(gateway, candidate)), body };
-        return Ok(Answer::Native(NativeReply { verbatim, text }));
+    let canonical = in_canonical_form(attempt, dialect, text).await;
+    if dialect == attempt.call.dialect() && !attempt.request.caller_streams {
+        let verbatim = Verbatim { status, headers: come_down(headers), body };
+        return Ok(Answer::Native(Box::new(NativeReply { verbatim, canonical })));
     }
+    canonical.map(Answer::Canonical)
+}
+
+async fn in_canonical_form(attempt: &Attempt<'_>, dialect: &str, text: String) -> Result<String, Failure> {
     if dialect == chat::DIALECT {
-        return Ok(Answer::Canonical(text));
+        return Ok(text);
     }
-    let format = adapt::upstream_format(call, candidate, dialect)?;
-    let operation = request.kind.operation.name();
-    let canonical = format.decode_reply(call.moment, operation, &text).await.map_err(problem::from_call)?;
-    Ok(Answer::Canonical(problem::checked_object(format, canonical)?))
+    let format = adapt::upstream_format(attempt.call, attempt.candidate, dialect)?;
+    let operation = attempt.request.kind.operation.name();
+    let canonical = format.decode_reply(attempt.call.moment, operation, &text).await.map_err(problem::from_call)?;
+    problem::checked_object(format, canonical)
 }
 
 /// A reply with a status that says no.
-async fn refused(
-    gateway: &Gateway,
-    call: &Call,
-    candidate: &Candidate,
-    expected: &Expected,
-    reply: UpstreamReply,
-) -> Failure {
+async fn refused(attempt: &Attempt<'_>, dialect: &str, scrub: &Scrub, reply: UpstreamReply) -> Failure {
     let UpstreamReply { status, headers, body } = reply;
     if status.is_redirection() {
         return Failure::upstream("the provider answered with a redirect, which is not followed")
             .code("upstream_redirect")
             .detail(format!("status {}", status.as_u16()));
     }
-    let scrub = Scrub::of(gateway, candidate);
     let body = match body.whole().await {
-        Ok(body) => scrub.bytes(body),
+        Ok(body) => scrub.report(body),
         Err(failure) => return failure,
     };
     let text = String::from_utf8_lossy(&body).into_owned();
-    let failure = match in_words(call, candidate, &expected.dialect, status, &headers, &text, &scrub).await {
+    let failure = match in_words(attempt, dialect, status, &headers, &text).await {
         Ok(failure) | Err(failure) => failure,
     };
     let failure = match failure.retry_after_ms {
         Some(_) => failure,
-        None => failure.retry_after_ms(retry_after_ms(&headers)),
+        None => failure.retry_after_ms(retry_after_ms(&headers, attempt.call.moment.now_ms)),
     };
-    if expected.dialect == call.dialect() && Members::of(&body).is_ok() {
-        return failure.verbatim(Verbatim { status, headers: come_down(&headers, &scrub), body });
+    if dialect == attempt.call.dialect() && Members::of(&body).is_ok() {
+        return failure.verbatim(Verbatim { status, headers: come_down(headers), body });
     }
     failure
 }
 
 /// What the reply says, by whoever knows its dialect.
 async fn in_words(
-    call: &Call,
-    candidate: &Candidate,
+    attempt: &Attempt<'_>,
     dialect: &str,
     status: StatusCode,
     headers: &HeaderMap,
     body: &String,
-    scrub: &Scrub,
 ) -> Result<Failure, Failure> {
     if dialect == chat::DIALECT {
-        return Ok(canonical_error(status, body));
+        let error = chat::inspect_chunk(body).and_then(|facts| facts.error);
+        let is_silent = error.is_none();
+        let failure = problem::from_reply(status, error.unwrap_or_default());
+        return Ok(match is_silent {
+            true => failure.detail(format!("the answer begins with {:?}", beginning(body.as_bytes()))),
+            false => failure,
+        });
     }
-    let format = adapt::upstream_format(call, candidate, dialect)?;
-    let headers = headers::for_plugin(headers.iter().filter(|(name, _)| hygiene::may_come_down(name)), scrub);
-    let problem =
-        format.decode_problem(call.moment, status.as_u16(), &headers, body).await.map_err(problem::from_call)?;
-    Ok(problem::from_plugin(problem))
-}
-
-fn canonical_error(status: StatusCode, body: &str) -> Failure {
-    #[derive(Deserialize)]
-    struct Body {
-        error: Inner,
-    }
-
-    #[derive(Deserialize)]
-    struct Inner {
-        message: String,
-        param: Option<String>,
-        code: Option<serde_json::Value>,
-    }
-
-    match serde_json::from_str::<Body>(body) {
-        Ok(Body { error }) => {
-            let mut failure = Failure::of_status(status, error.message);
-            failure.param = error.param.map(Into::into);
-            failure.code = error.code.and_then(|code| match code {
-                serde_json::Value::String(code) => Some(code.into()),
-                serde_json::Value::Number(code) => Some(code.to_string().into()),
-                _ => None,
-            });
-            failure
-        }
-        Err(_) => Failure::of_status(status, format!("the provider answered with status {}", status.as_u16()))
-            .detail(format!("the answer begins with {:?}", beginning(body.as_bytes()))),
-    }
+    let format = adapt::upstream_format(attempt.call, attempt.candidate, dialect)?;
+    let headers = headers::for_plugin(headers.iter().filter(|(name, _)| hygiene::may_be_read(name)));
+    let problem = format.decode_problem(attempt.call.moment, status.as_u16(), &headers, body).await;
+    Ok(problem::from_plugin(problem.map_err(problem::from_call)?))
 }
 
 /// Whether a streaming caller got one document instead of a stream.
@@ -243,19 +217,48 @@ fn is_document(headers: &HeaderMap) -> Result<bool, Failure> {
     Ok(kind.split(';').next().is_some_and(|kind| kind.trim() == "application/json"))
 }
 
-fn come_down(headers: &HeaderMap, scrub: &Scrub) -> HeaderMap {
-    headers
-        .iter()
-        .filter(|(name, _)| hygiene::may_come_down(name))
-        .map(|(name, value)| (name.clone(), scrub.header(value)))
-        .collect()
+fn come_down(headers: HeaderMap) -> HeaderMap {
+    let headers = headers.iter().filter(|(name, _)| hygiene::may_come_down(name));
+    headers.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
-fn retry_after_ms(headers: &HeaderMap) -> Option<u64> {
-    let seconds: f64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    (seconds.is_finite() && seconds >= 0.0).then(|| (seconds * 1e3).min(3.6e6) as u64)
+/// Seconds, or a date.
+fn retry_after_ms(headers: &HeaderMap, now_ms: u64) -> Option<u64> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let wait = match text.parse::<f64>() {
+        Ok(seconds) => Duration::try_from_secs_f64(seconds).ok()?,
+        Err(_) => {
+            let now = SystemTime::UNIX_EPOCH + Duration::from_millis(now_ms);
+            httpdate::parse_http_date(text).ok()?.duration_since(now).unwrap_or_default()
+        }
+    };
+    u64::try_from(wait.min(LONGEST_RETRY_AFTER).as_millis()).ok()
 }
 
 fn beginning(body: &[u8]) -> String {
     String::from_utf8_lossy(&body[..body.len().min(120)]).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    #[test]
+    fn how_long_to_wait_is_said_in_seconds_or_as_a_date() {
+        // 2026-11-21T08:00:00Z
+        const NOW_MS: u64 = 1_795_248_000_000;
+        for (text, wait_ms) in [
+            ("1.5", Some(1_500)),
+            ("Sat, 21 Nov 2026 08:00:30 GMT", Some(30_000)),
+            ("Sat, 21 Nov 2026 07:00:00 GMT", Some(0)),
+            ("Sat, 21 Nov 2026 23:00:00 GMT", Some(3_600_000)),
+            ("1e30", None),
+            ("-1", None),
+            ("soon", None),
+        ] {
+            let headers = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(text))]);
+            assert_eq!(retry_after_ms(&headers, NOW_MS), wait_ms, "{text}");
+        }
+    }
 }

@@ -16,10 +16,10 @@ pub async fn request(call: &Call, mut request: Request) -> Result<Request, Failu
     for policy in asked(call, Phases::REQUEST) {
         let plugin = plugin(policy)?;
         let context = context(call, &request);
-        let body = request.canonical(call).await?;
+        let body = &request.canonical(call).await?.body;
         match plugin.review_request(call.moment, &context, body).await.map_err(problem::from_call)? {
             Verdict::Pass => {}
-            Verdict::Change(body) => request = request.with_canonical(problem::checked_object(plugin, body)?),
+            Verdict::Change(body) => request = request.changed_by(plugin, body)?,
             Verdict::Refuse(problem) => return Err(refusal(policy, problem)),
         }
     }
@@ -32,7 +32,7 @@ pub async fn answer(call: &Call, request: &Request, answer: Answer) -> Result<An
     for policy in asked(call, Phases::REPLY) {
         let body = match &answer {
             Answer::Canonical(body) => body.clone(),
-            Answer::Native(reply) => canonical(call, request, &reply.text).await?,
+            Answer::Native(reply) => reply.canonical.clone()?,
             Answer::Stream(_) => return Ok(answer),
         };
         let plugin = plugin(policy)?;
@@ -44,19 +44,6 @@ pub async fn answer(call: &Call, request: &Request, answer: Answer) -> Result<An
         }
     }
     Ok(answer)
-}
-
-/// An answer in the caller's own dialect, in canonical form.
-async fn canonical(call: &Call, request: &Request, text: &String) -> Result<String, Failure> {
-    if call.is_canonical() {
-        return Ok(text.clone());
-    }
-    let format = call.snapshot.upstream_format(call.dialect()).ok_or_else(|| {
-        Failure::new(FailureKind::Unavailable, "a policy cannot read this answer")
-            .detail(format!("no format plugin decodes `{}`", call.dialect()))
-    })?;
-    let operation = request.kind.operation.name();
-    format.decode_reply(call.moment, operation, text).await.map_err(problem::from_call)
 }
 
 /// The policies that look at the chunks of one stream, each with its state.
@@ -116,7 +103,7 @@ fn context(call: &Call, request: &Request) -> Context {
     Context {
         request_id: call.id.clone(),
         operation: request.kind.operation.name().to_owned(),
-        model: request.model.clone(),
+        model: request.model_name().to_owned(),
         streaming: request.kind.streaming,
         now_ms: call.moment.now_ms,
     }

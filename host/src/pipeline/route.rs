@@ -1,4 +1,5 @@
-//! route: Request → Candidates. Configuration only, and chance among weighted keys; nothing here waits for anything.
+//! route: Request → Candidates. Configuration only, and chance among weighted keys; nothing here waits for anything. What
+//! counts is the request as the policies left it.
 
 use super::call::Call;
 use super::decode::Request;
@@ -10,7 +11,8 @@ use std::sync::Arc;
 /// A provider that may serve the request, by one of its keys.
 pub struct Candidate {
     pub target: Arc<Target>,
-    /// As the upstream knows it.
+    pub ready: Arc<Ready>,
+    /// As the upstream knows it; empty where the request names none.
     pub model: String,
     /// Index into the provider's keys; None for a key-less one.
     key: Option<usize>,
@@ -20,30 +22,37 @@ impl Candidate {
     pub fn key(&self) -> Option<&Key> {
         self.key.map(|index| &self.target.config.keys[index])
     }
-
-    /// A candidate is only made of a target that is ready.
-    pub fn ready(&self) -> Result<&Ready, Failure> {
-        self.target.ready.as_ref().map_err(|reason| unavailable(&self.target, reason))
-    }
 }
 
 /// At least one, in the order in which they are to be tried.
 pub fn route(call: &Call, request: &Request) -> Result<Vec<Candidate>, Failure> {
-    if let Some((target, model)) = addressed(&call.snapshot, &request.model) {
-        return Ok(vec![candidate(target, model, request.kind)?]);
+    let Some(model) = request.model.as_deref() else { return without_model(&call.snapshot, request.kind) };
+    if let Some((target, model)) = addressed(&call.snapshot, model) {
+        return Ok(vec![candidate(target, Some(model), request.kind)?]);
     }
-    let serving = call.snapshot.serving_model(&request.model);
+    let serving = call.snapshot.serving_model(model);
     let mut first_failure = None;
     let mut candidates = Vec::with_capacity(serving.len());
     for target in serving {
-        match candidate(target, &request.model, request.kind) {
+        match candidate(target, Some(model), request.kind) {
             Ok(candidate) => candidates.push(candidate),
             Err(failure) => _ = first_failure.get_or_insert(failure),
         }
     }
     match candidates.is_empty() {
         false => Ok(candidates),
-        true => Err(first_failure.unwrap_or_else(|| unknown_model(&request.model))),
+        true => Err(first_failure.unwrap_or_else(|| unknown_model(model))),
+    }
+}
+
+/// Everybody who serves the operation, in the order of their names.
+fn without_model(snapshot: &Snapshot, kind: RequestKind) -> Result<Vec<Candidate>, Failure> {
+    let candidates: Vec<Candidate> =
+        snapshot.providers().filter_map(|target| candidate(target, None, kind).ok()).collect();
+    match candidates.is_empty() {
+        false => Ok(candidates),
+        true => Err(Failure::new(FailureKind::Unsupported, format!("no provider serves {kind}"))
+            .code("operation_not_supported")),
     }
 }
 
@@ -56,7 +65,7 @@ fn addressed<'a>(snapshot: &'a Snapshot, address: &'a str) -> Option<(&'a Arc<Ta
         .filter(|(_, model)| !model.is_empty())
 }
 
-fn candidate(target: &Arc<Target>, model: &str, kind: RequestKind) -> Result<Candidate, Failure> {
+fn candidate(target: &Arc<Target>, model: Option<&str>, kind: RequestKind) -> Result<Candidate, Failure> {
     let ready = target.ready.as_ref().map_err(|reason| unavailable(target, reason))?;
     if !target.config.allowed.allows(kind) || !ready.serves(kind) {
         let name = &target.config.name;
@@ -67,19 +76,21 @@ fn candidate(target: &Arc<Target>, model: &str, kind: RequestKind) -> Result<Can
         true => None,
         false => Some(pick_key(&target.config.keys, model).ok_or_else(|| {
             let name = &target.config.name;
+            let model = model.unwrap_or_default();
             Failure::new(FailureKind::NotFound, format!("no key of the provider `{name}` serves the model `{model}`"))
                 .at("model")
                 .code("model_not_found")
         })?),
     };
-    let alias = key.and_then(|index| target.config.keys[index].aliases.get(model));
-    let model = alias.map_or(model, String::as_str).to_owned();
-    Ok(Candidate { target: target.clone(), model, key })
+    let alias = key.and_then(|index| target.config.keys[index].aliases.get(model?));
+    let model = alias.map(String::as_str).or(model).unwrap_or_default().to_owned();
+    Ok(Candidate { target: target.clone(), ready: ready.clone(), model, key })
 }
 
 /// By chance, in proportion to the weights.
-fn pick_key(keys: &[Key], model: &str) -> Option<usize> {
-    let serving = || keys.iter().enumerate().filter(|(_, key)| key.models.serves(model));
+fn pick_key(keys: &[Key], model: Option<&str>) -> Option<usize> {
+    let serves = |key: &Key| model.is_none_or(|model| key.models.serves(model));
+    let serving = || keys.iter().enumerate().filter(|(_, key)| serves(key));
     let total: f64 = serving().map(|(_, key)| key.weight).sum();
     let mut point = fastrand::f64() * total;
     for (index, key) in serving() {

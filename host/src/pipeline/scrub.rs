@@ -1,58 +1,127 @@
-//! An upstream that quotes a credential must not hand it on, to a plugin or to a caller.
+//! An upstream that quotes a credential must not hand it on: to a plugin, to a caller, to the log.
+//!
+//! Everything that an upstream says passes here once. What it says *of a call* (errors, headers, side replies) loses every
+//! value that the operator may have meant to be secret. What it *answers* loses credentials only: to a model a header's
+//! value is a word like another, and an answer that speaks of `application/json` must arrive as it was written.
 
-use super::call::Gateway;
-use super::route::Candidate;
+use super::hygiene;
+use crate::config::Secret;
+use crate::error::Failure;
+use crate::framing::Frame;
 use bytes::Bytes;
-use http::HeaderValue;
-use memchr::memmem;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use memchr::memmem::{self, Finder};
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 
-const MASK: &[u8] = b"***";
-/// Of configured header values, only those that are long enough to be secrets are masked.
-const SHORTEST_SECRET: usize = 8;
+const MASK: &str = "***";
+/// What is shorter is a word that answers are made of (`none`, `ollama`) rather than a secret.
+const SHORTEST_IN_ANSWERS: usize = 8;
 
-/// The secrets that a call was made with, in every spelling that they were sent in.
-pub struct Scrub(Vec<Vec<u8>>);
+/// The secrets that a request was sent with, in every spelling that an upstream may quote them in.
+#[derive(Clone, Default)]
+pub struct Scrub {
+    in_answers: Vec<Finder<'static>>,
+    elsewhere: Vec<Finder<'static>>,
+}
 
 impl Scrub {
-    pub fn of(gateway: &Gateway, candidate: &Candidate) -> Self {
-        let key = candidate.key().map(|key| key.secret.clone());
-        let secrets = key.into_iter().chain(gateway.upstreams.derived().secrets_of(candidate));
-        let mut spellings = Vec::new();
-        let headers = &candidate.target.config.network.extra_headers;
-        let headers = headers.iter().map(|(_, value)| value.clone()).filter(|value| value.len() >= SHORTEST_SECRET);
-        for secret in secrets.map(|secret| secret.expose().clone()).chain(headers) {
-            let secret = secret.as_bytes();
-            let encoded = percent_encode(secret, NON_ALPHANUMERIC).to_string().into_bytes();
-            if encoded != secret {
-                spellings.push(encoded);
-            }
-            spellings.push(secret.to_vec());
+    /// `headers` are the operator's own. Those whose names say so are credentials.
+    pub fn of(secrets: impl Iterator<Item = Secret>, headers: &[(HeaderName, HeaderValue)]) -> Self {
+        let mut scrub = Scrub::default();
+        for secret in secrets {
+            scrub.add(secret.expose().as_bytes(), true);
         }
-        spellings.retain(|spelling| !spelling.is_empty());
-        Scrub(spellings)
-    }
-
-    pub fn bytes(&self, mut text: Bytes) -> Bytes {
-        for secret in &self.0 {
-            if memmem::find(&text, secret).is_some() {
-                text = replace(&text, secret, MASK).into();
+        for (name, value) in headers {
+            if hygiene::names_a_credential(name) {
+                // `Bearer sk-…`: upstreams quote the credential without its scheme.
+                let words = value.as_bytes().split(|byte| *byte == b' ');
+                words.filter(|word| word.len() >= SHORTEST_IN_ANSWERS).for_each(|word| scrub.add(word, true));
+            } else if value.is_sensitive() && value.len() >= SHORTEST_IN_ANSWERS {
+                scrub.add(value.as_bytes(), false);
             }
         }
-        text
+        scrub
     }
 
-    pub fn header(&self, value: &HeaderValue) -> HeaderValue {
-        let shows = self.0.iter().any(|secret| memmem::find(value.as_bytes(), secret).is_some());
-        match shows {
-            false => value.clone(),
-            true => HeaderValue::from_static("***"),
+    fn add(&mut self, secret: &[u8], is_credential: bool) {
+        for spelling in spellings(secret) {
+            let finder = Finder::new(&spelling).into_owned();
+            if is_credential && spelling.len() >= SHORTEST_IN_ANSWERS {
+                self.in_answers.push(finder.clone());
+            }
+            self.elsewhere.push(finder);
         }
     }
 
-    pub fn text(&self, text: &str) -> String {
-        String::from_utf8_lossy(&self.bytes(Bytes::copy_from_slice(text.as_bytes()))).into_owned()
+    /// The body of a good answer.
+    pub fn answer(&self, body: Bytes) -> Bytes {
+        mask(&self.in_answers, body)
     }
+
+    /// A frame of a streamed answer.
+    pub fn frame(&self, frame: &mut Frame) {
+        if finds(&self.in_answers, &frame.raw) || finds(&self.in_answers, frame.data.as_bytes()) {
+            frame.raw = mask(&self.in_answers, std::mem::take(&mut frame.raw));
+            frame.data = mask_text(&self.in_answers, &frame.data);
+        }
+    }
+
+    /// Any other body.
+    pub fn report(&self, body: Bytes) -> Bytes {
+        mask(&self.elsewhere, body)
+    }
+
+    pub fn headers(&self, mut headers: HeaderMap) -> HeaderMap {
+        for value in headers.values_mut().filter(|value| finds(&self.elsewhere, value.as_bytes())) {
+            *value = HeaderValue::from_static(MASK);
+        }
+        headers
+    }
+
+    /// A failure, whoever found the words for it.
+    pub fn failure(&self, mut failure: Failure) -> Failure {
+        let Failure { kind: _, message, param, code, detail, retry_after_ms: _, verbatim } = &mut failure;
+        for text in [Some(message), param.as_mut(), code.as_mut(), detail.as_mut()].into_iter().flatten() {
+            if finds(&self.elsewhere, text.as_bytes()) {
+                *text = mask_text(&self.elsewhere, text).into();
+            }
+        }
+        if let Some(verbatim) = verbatim {
+            verbatim.body = self.report(std::mem::take(&mut verbatim.body));
+            verbatim.headers = self.headers(std::mem::take(&mut verbatim.headers));
+        }
+        failure
+    }
+}
+
+/// As it is, as in a URL, and as in JSON, where some writers escape slashes too.
+fn spellings(secret: &[u8]) -> Vec<Vec<u8>> {
+    let encoded = percent_encode(secret, NON_ALPHANUMERIC).to_string().into_bytes();
+    let in_json = replace(&replace(secret, b"\\", b"\\\\"), b"\"", b"\\\"");
+    let with_slashes = replace(&in_json, b"/", b"\\/");
+    let mut spellings = vec![secret.to_vec(), encoded, in_json, with_slashes];
+    spellings.retain(|spelling| !spelling.is_empty());
+    // One that holds another must go first, or half of it would stay.
+    spellings.sort_by_key(|spelling| std::cmp::Reverse(spelling.len()));
+    spellings.dedup();
+    spellings
+}
+
+fn finds(secrets: &[Finder<'_>], text: &[u8]) -> bool {
+    secrets.iter().any(|secret| secret.find(text).is_some())
+}
+
+fn mask(secrets: &[Finder<'_>], mut text: Bytes) -> Bytes {
+    for secret in secrets {
+        if secret.find(&text).is_some() {
+            text = replace(&text, secret.needle(), MASK.as_bytes()).into();
+        }
+    }
+    text
+}
+
+fn mask_text(secrets: &[Finder<'_>], text: &str) -> String {
+    String::from_utf8_lossy(&mask(secrets, Bytes::copy_from_slice(text.as_bytes()))).into_owned()
 }
 
 /// The text with every `from` in it replaced.
@@ -72,10 +141,53 @@ pub fn replace(text: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
 mod tests {
     use super::*;
 
+    fn scrub(secret: &str, headers: &[(&'static str, &str)]) -> Scrub {
+        let headers: Vec<_> = headers
+            .iter()
+            .map(|(name, value)| {
+                let mut value = HeaderValue::from_str(value).expect("a value");
+                value.set_sensitive(true);
+                (HeaderName::from_static(name), value)
+            })
+            .collect();
+        Scrub::of(Secret::new(secret).into_iter(), &headers)
+    }
+
+    fn report(scrub: &Scrub, text: &str) -> String {
+        mask_text(&scrub.elsewhere, text)
+    }
+
+    fn answer(scrub: &Scrub, text: &str) -> String {
+        mask_text(&scrub.in_answers, text)
+    }
+
     #[test]
     fn every_spelling_is_masked_wherever_it_stands() {
-        let scrub = Scrub(vec![b"sk%2D1".to_vec(), b"sk-1".to_vec()]);
-        assert_eq!(scrub.text("sk-1 and sk-1, or ?key=sk%2D1"), "*** and ***, or ?key=***");
-        assert_eq!(scrub.text("nothing"), "nothing");
+        let scrub = scrub("sk-1/2\"34", &[]);
+        for (quoted, masked) in [
+            ("sk-1/2\"34 and sk-1/2\"34", "*** and ***"),
+            ("?key=sk%2D1%2F2%2234", "?key=***"),
+            (r#"{"key":"sk-1/2\"34"}"#, r#"{"key":"***"}"#),
+            (r#"{"key":"sk-1\/2\"34"}"#, r#"{"key":"***"}"#),
+            ("nothing", "nothing"),
+        ] {
+            assert_eq!((report(&scrub, quoted), answer(&scrub, quoted)), (masked.to_owned(), masked.to_owned()));
+        }
+    }
+
+    #[test]
+    fn an_answer_may_say_a_word_that_happens_to_be_a_key_or_a_header() {
+        let scrub = scrub("none", &[("accept", "application/json"), ("x-auth", "Bearer abcdefgh")]);
+        let text = "none of application/json, Bearer abcdefgh";
+        assert_eq!(answer(&scrub, text), "none of application/json, Bearer ***");
+        assert_eq!(report(&scrub, text), "*** of ***, Bearer ***");
+    }
+
+    #[test]
+    fn nothing_of_a_failure_shows_it() {
+        let secret = "sk-12345678";
+        let failure = Failure::upstream(secret).at(secret).code(secret).detail(secret);
+        let shown = format!("{:?}", scrub(secret, &[]).failure(failure));
+        assert!(!shown.contains(secret) && shown.matches(MASK).count() == 4, "{shown}");
     }
 }

@@ -8,8 +8,7 @@ pub use body::UpstreamBody;
 pub use clients::Upstreams;
 pub use derived::Derived;
 
-use super::call::{Call, Gateway};
-use super::route::Candidate;
+use super::attempt::Attempt;
 use crate::error::{Failure, FailureKind};
 use crate::framing::Framing;
 use crate::plugins::api::provider::Auth;
@@ -50,12 +49,8 @@ pub struct WholeReply {
 }
 
 /// Sends a request and waits for the reply's headers.
-pub async fn send(
-    gateway: &Gateway,
-    call: &Call,
-    candidate: &Candidate,
-    request: Request<Full<Bytes>>,
-) -> Result<UpstreamReply, Failure> {
+pub async fn send(attempt: &Attempt<'_>, request: Request<Full<Bytes>>) -> Result<UpstreamReply, Failure> {
+    let Attempt { gateway, call, candidate, .. } = attempt;
     let network = &candidate.target.config.network;
     let name = &candidate.target.config.name;
     let client = gateway.upstreams.client(&network.tls, network.timeouts.connect).map_err(|error| {
@@ -80,13 +75,8 @@ pub async fn send(
 }
 
 /// Sends a request and waits for the whole reply.
-pub async fn whole(
-    gateway: &Gateway,
-    call: &Call,
-    candidate: &Candidate,
-    request: Request<Full<Bytes>>,
-) -> Result<WholeReply, Failure> {
-    let UpstreamReply { status, headers, body } = send(gateway, call, candidate, request).await?;
+pub async fn whole(attempt: &Attempt<'_>, request: Request<Full<Bytes>>) -> Result<WholeReply, Failure> {
+    let UpstreamReply { status, headers, body } = send(attempt, request).await?;
     Ok(WholeReply { status, headers, body: body.whole().await? })
 }
 

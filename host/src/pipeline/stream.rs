@@ -3,8 +3,9 @@
 
 mod interpreter;
 
-pub use interpreter::{Interpreter, MAX_STATE_BYTES, reported};
+pub use interpreter::{Interpreter, MAX_STATE_BYTES};
 
+use super::scrub::Scrub;
 use super::send::UpstreamBody;
 use crate::chat::{self, ChunkFacts, Usage};
 use crate::config::Limits;
@@ -78,6 +79,7 @@ struct Reading {
     body: UpstreamBody,
     decoder: Decoder,
     interpreter: Interpreter,
+    scrub: Scrub,
 }
 
 impl AnswerStream {
@@ -103,10 +105,11 @@ impl AnswerStream {
         framing: Framing,
         interpreter: Interpreter,
         passing: Passing,
+        scrub: Scrub,
         limits: &Limits,
     ) -> Self {
         let decoder = Decoder::new(framing, limits.event_bytes);
-        let source = Source::Upstream(Box::new(Reading { body, decoder, interpreter }));
+        let source = Source::Upstream(Box::new(Reading { body, decoder, interpreter, scrub }));
         AnswerStream { headers: HeaderMap::new(), passing, held: VecDeque::new(), source, look: Look::Inspect }
     }
 
@@ -143,13 +146,25 @@ impl AnswerStream {
 impl Source {
     /// The next batch with anything in it.
     async fn read(&mut self, passing: Passing, look: Look) -> Batch {
-        let Source::Upstream(reading) = self else {
-            return Batch { end: Some(Ok(())), ..Batch::default() };
-        };
-        let Reading { body, decoder, interpreter } = reading.as_mut();
+        match self {
+            Source::Spent => Batch { end: Some(Ok(())), ..Batch::default() },
+            Source::Upstream(reading) => {
+                let mut batch = reading.read(passing, look).await;
+                batch.end = batch.end.map(|end| end.map_err(|failure| reading.scrub.failure(failure)));
+                batch
+            }
+        }
+    }
+}
+
+impl Reading {
+    async fn read(&mut self, passing: Passing, look: Look) -> Batch {
+        let Reading { body, decoder, interpreter, scrub } = self;
         loop {
             let mut frames = Vec::new();
-            let (cut, ended) = match take(body, decoder, &mut frames).await {
+            let taken = take(body, decoder, &mut frames).await;
+            frames.iter_mut().for_each(|frame| scrub.frame(frame));
+            let (cut, ended) = match taken {
                 Ok(Taken::Some(cut)) => (cut, false),
                 Ok(Taken::Last(cut)) => (cut, true),
                 Err(failure) if frames.is_empty() => return Batch::ending(failure),

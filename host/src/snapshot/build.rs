@@ -4,6 +4,7 @@
 use super::routes::{ClientRoute, Routes, Speaker};
 use super::{Alive, PolicyUse, Ready, Snapshot, Target, Template, Templates, operation};
 use crate::config::{self, Config, Isolation, PluginRequest};
+use crate::plugins::api::client::Route;
 use crate::plugins::api::policy::Phases;
 use crate::plugins::api::provider::Preset;
 use crate::plugins::{CallError, Configured, Kind, Moment, Plugin, Watcher};
@@ -59,7 +60,7 @@ impl Snapshot {
         for provider in config.providers.values() {
             let ready = builder.provider(provider).await;
             let path = format!("providers.{}", provider.name);
-            let ready = ready.map_err(|message| builder.trouble(path, message));
+            let ready = ready.map(Arc::new).map_err(|message| builder.trouble(path, message));
             providers.insert(provider.name.clone(), Arc::new(Target { config: provider.clone(), ready }));
         }
         let policies = builder.policies(&config.policies).await;
@@ -186,22 +187,12 @@ impl Builder<'_> {
         }
         if plugin.is(Kind::FormatClient) {
             let dialect = format.client_dialect(BUILDING).await.map_err(in_words)?;
-            for route in format.routes(BUILDING).await.map_err(in_words)? {
-                let operation = operation(&route.operation).ok_or_else(|| {
-                    format!("the route {} has the unknown operation `{}`", route.path, route.operation)
-                })?;
-                let method = Method::from_bytes(route.method.as_bytes())
-                    .map_err(|_| format!("the route {} has no valid method", route.path))?;
-                routes.mount(ClientRoute {
-                    method,
-                    path: route.path,
-                    dialect: dialect.clone(),
-                    operation,
-                    model: route.model,
-                    streaming: route.streaming,
-                    format: Speaker::Format(format.clone()),
-                })?;
-            }
+            let described = format.routes(BUILDING).await.map_err(in_words)?.into_iter();
+            let mounted = described
+                .map(|route| client_route(route, &dialect, &format))
+                .collect::<Result<_, _>>()
+                .and_then(|described| routes.mount(described));
+            mounted.map_err(|message| format!("none of its routes is mounted: {message}"))?;
         }
         Ok(())
     }
@@ -268,6 +259,14 @@ impl Builder<'_> {
         let phases = configured.phases(BUILDING).await.map_err(in_words)?;
         Ok((configured, phases))
     }
+}
+
+fn client_route(route: Route, dialect: &str, format: &Arc<Configured>) -> Result<ClientRoute, String> {
+    let Route { method, path, operation: name, model, streaming } = route;
+    let operation = operation(&name).ok_or_else(|| format!("the route {path} has the unknown operation `{name}`"))?;
+    let method = Method::from_bytes(method.as_bytes()).map_err(|_| format!("the route {path} has no valid method"))?;
+    let format = Speaker::Format(format.clone());
+    Ok(ClientRoute { method, path, dialect: dialect.to_owned(), operation, model, streaming, format })
 }
 
 /// What stands in a template, all of it known.

@@ -5,7 +5,8 @@ use crate::operation::Operation;
 use crate::plugins::Configured;
 use crate::plugins::api::client::Place;
 use http::Method;
-use matchit::{Params, Router};
+use matchit::{InsertError, Params, Router};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Under this, every route is found again, with and without its version: clients put it before `/chat/completions` as well
@@ -21,6 +22,23 @@ pub struct ClientRoute {
     pub model: Place,
     pub streaming: Place,
     pub format: Speaker,
+}
+
+impl ClientRoute {
+    /// Who mounted it, for the operator.
+    fn owner(&self) -> String {
+        match &self.format {
+            Speaker::Canonical => "the gateway itself".to_owned(),
+            Speaker::Format(format) => format!("{:?}", format.plugin),
+            Speaker::Gone => "a plugin that has gone".to_owned(),
+        }
+    }
+
+    /// All paths on which it is found.
+    fn paths(&self) -> impl Iterator<Item = String> {
+        let without_version = self.path.strip_prefix("/v1/").map(|path| format!("{PROXY}/{path}"));
+        [self.path.clone(), format!("{PROXY}{}", self.path)].into_iter().chain(without_version)
+    }
 }
 
 /// Who speaks the caller's dialect.
@@ -49,8 +67,11 @@ pub enum RouteError {
 #[derive(Default)]
 pub struct Routes {
     router: Router<Vec<Arc<ClientRoute>>>,
-    all: Vec<Arc<ClientRoute>>,
+    /// What the router is made from: all paths, each with its methods.
+    table: Table,
 }
+
+type Table = BTreeMap<String, Vec<Arc<ClientRoute>>>;
 
 impl Routes {
     /// The routes of the canonical dialect.
@@ -73,37 +94,40 @@ impl Routes {
             streaming: Place::Never,
             ..chat.clone()
         };
-        for route in [chat, models] {
-            routes.mount(route).expect("the canonical routes do not clash");
-        }
+        routes.mount(vec![chat, models]).expect("the canonical routes do not clash");
         routes
     }
 
-    /// Adds a route; says why where it cannot stand beside the others.
-    pub fn mount(&mut self, route: ClientRoute) -> Result<(), String> {
-        if self.find(&route.method, &route.path).is_ok() {
-            return Err(format!("{} {} is already served", route.method, route.path));
-        }
-        let route = Arc::new(route);
-        let without_version = route.path.strip_prefix("/v1/").map(|path| format!("{PROXY}/{path}"));
-        let paths = [route.path.clone(), format!("{PROXY}{}", route.path)];
-        for path in paths.into_iter().chain(without_version) {
-            match self.router.at_mut(&path) {
-                Ok(found) => found.value.push(route.clone()),
-                Err(_) => self.router.insert(&path, vec![route.clone()]).map_err(|error| format!("{path}: {error}"))?,
+    /// Adds all of these routes or, where one cannot stand beside the others, none; then it says which and why.
+    pub fn mount(&mut self, routes: Vec<ClientRoute>) -> Result<(), String> {
+        let mut table = self.table.clone();
+        for route in routes.into_iter().map(Arc::new) {
+            for path in route.paths() {
+                let there = table.entry(path.clone()).or_default();
+                match there.iter().find(|other| other.method == route.method) {
+                    None => there.push(route.clone()),
+                    Some(other) if path == route.path => {
+                        return Err(format!("{} {path} is already served by {}", route.method, other.owner()));
+                    }
+                    // `/x` and `/v1/x` are one below the prefix.
+                    Some(_) => {}
+                }
             }
         }
-        self.all.push(route);
+        self.router = router(&table)?;
+        self.table = table;
         Ok(())
     }
 
     /// Routes of an earlier generation that nobody serves any more: callers are told so, instead of that there is no
     /// such thing.
     pub fn remember(&mut self, earlier: &Routes) {
-        for route in &earlier.all {
-            let gone = ClientRoute { format: Speaker::Gone, ..route.as_ref().clone() };
-            // Whoever serves the path now is in the right.
-            let _ = self.mount(gone);
+        for (path, routes) in &earlier.table {
+            for route in routes.iter().filter(|route| route.path == *path) {
+                let gone = ClientRoute { format: Speaker::Gone, ..route.as_ref().clone() };
+                // Whoever serves the path now is in the right.
+                let _ = self.mount(vec![gone]);
+            }
         }
     }
 
@@ -115,6 +139,23 @@ impl Routes {
         };
         Ok(Served { route, parameters: owned(&found.params) })
     }
+}
+
+fn router(table: &Table) -> Result<Router<Vec<Arc<ClientRoute>>>, String> {
+    let mut router = Router::new();
+    for (path, routes) in table {
+        router.insert(path, routes.clone()).map_err(|error| {
+            let owner = |path: &str| table.get(path).and_then(|there| there.first()).map(|route| route.owner());
+            let owner = |path: &str| owner(path).unwrap_or_default();
+            match error {
+                InsertError::Conflict { with } => {
+                    format!("{path} of {} cannot be told from {with} of {}", owner(path), owner(&with))
+                }
+                error => format!("{path} is no path: {error}"),
+            }
+        })?;
+    }
+    Ok(router)
 }
 
 fn owned(parameters: &Params<'_, '_>) -> Vec<(String, String)> {
@@ -137,18 +178,43 @@ mod tests {
         assert_eq!(other, Some(RouteError::OtherMethod("POST".to_owned())));
     }
 
+    fn chat_at(path: &str) -> ClientRoute {
+        let routes = Routes::canonical();
+        let chat = routes.find(&Method::POST, "/v1/chat/completions").expect("canonical").route;
+        ClientRoute { path: path.to_owned(), ..chat.as_ref().clone() }
+    }
+
     #[test]
-    fn a_second_format_cannot_take_a_route() {
+    fn of_routes_that_clash_none_is_mounted() {
         let mut routes = Routes::canonical();
-        let route = routes.all[0].as_ref().clone();
-        assert_eq!(routes.mount(route), Err("POST /v1/chat/completions is already served".to_owned()));
+        routes.mount(vec![chat_at("/v1/things/{id}")]).expect("free");
+        let get = |path: &str| ClientRoute { method: Method::GET, ..chat_at(path) };
+        for (route, why) in [
+            (chat_at("/v1/chat/completions"), "POST /v1/chat/completions is already served by the gateway itself"),
+            (chat_at("/v1/free"), "POST /v1/free is already served by the gateway itself"),
+            (get("/v1/things/{name}"), "cannot be told from"),
+            (get("/v1/things/{"), "things/{ is no path"),
+        ] {
+            let refused = routes.mount(vec![chat_at("/v1/free"), route]).expect_err(why);
+            assert!(refused.contains(why), "{refused}");
+            assert_eq!(routes.find(&Method::POST, "/v1/free").err(), Some(RouteError::NoSuchPath));
+        }
+    }
+
+    #[test]
+    fn a_path_with_a_parameter_leaves_others_theirs() {
+        let mut routes = Routes::canonical();
+        routes.mount(vec![chat_at("/v1/{kind}"), chat_at("/v1/things")]).expect("they can be told apart");
+        let path = |path: &str| routes.find(&Method::POST, path).map(|found| found.route.path.clone());
+        assert_eq!(path("/v1/things"), Ok("/v1/things".to_owned()));
+        assert_eq!(path("/v1/others"), Ok("/v1/{kind}".to_owned()));
+        assert_eq!(path("/v1/models"), Err(RouteError::OtherMethod("GET".to_owned())));
     }
 
     #[test]
     fn a_route_whose_plugin_has_gone_is_remembered() {
         let mut before = Routes::canonical();
-        let route = ClientRoute { path: "/v1/other".to_owned(), ..before.all[0].as_ref().clone() };
-        before.mount(route).expect("free");
+        before.mount(vec![chat_at("/v1/other")]).expect("free");
         let mut after = Routes::canonical();
         after.remember(&before);
         let found = after.find(&Method::POST, "/v1/other");

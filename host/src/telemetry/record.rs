@@ -32,7 +32,6 @@ pub struct Record {
     pub path: String,
     pub status: u16,
     pub operation: &'static str,
-    pub streaming: bool,
     /// As the caller wrote it.
     pub model: String,
     /// Empty until one was chosen, as are the next two.
@@ -64,7 +63,6 @@ impl Record {
             path,
             status: 0,
             operation: "",
-            streaming: false,
             model: String::new(),
             provider: String::new(),
             key: String::new(),

@@ -2,7 +2,7 @@
 
 use super::{Batch, Look, Passing};
 use crate::chat;
-use crate::error::{Failure, FailureKind};
+use crate::error::Failure;
 use crate::framing::Frame;
 use crate::pipeline::call::Call;
 use crate::pipeline::problem;
@@ -68,7 +68,7 @@ fn canonical(frames: Vec<Frame>, passing: Passing, look: Look) -> Batch {
             break;
         };
         if let Some(error) = facts.error {
-            batch.end = Some(Err(reported(&error)));
+            batch.end = Some(Err(problem::from_answer(error)));
             break;
         }
         batch.content |= facts.content;
@@ -183,31 +183,4 @@ fn truncated() -> Failure {
 
 fn malformed() -> Failure {
     Failure::upstream("an event of the provider's stream is not what it should be").code("upstream_malformed")
-}
-
-/// An error event inside a stream that began well.
-pub fn reported(error: &chat::ChunkError) -> Failure {
-    let code = match &error.code {
-        serde_json::Value::String(code) => Some(code.clone()),
-        serde_json::Value::Number(code) => Some(code.to_string()),
-        _ => None,
-    };
-    let says = |word: &str| {
-        code.as_deref().is_some_and(|code| code.contains(word))
-            || error.kind.as_deref().is_some_and(|kind| kind.contains(word))
-    };
-    let kind = if says("overloaded") || says("529") || says("503") {
-        FailureKind::Overloaded
-    } else if says("rate_limit") || says("429") {
-        FailureKind::RateLimited
-    } else {
-        FailureKind::Upstream
-    };
-    let message =
-        if error.message.is_empty() { "the provider reported an error in its stream" } else { &error.message };
-    let failure = Failure::new(kind, message);
-    match code {
-        Some(code) => failure.code(code),
-        None => failure,
-    }
 }

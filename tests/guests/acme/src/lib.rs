@@ -28,6 +28,10 @@ enum Behaviour {
     FetchForever(Sending),
     /// Never comes back from waiting.
     WaitForever,
+    /// Waits once, then answers.
+    Wait {
+        milliseconds: u32,
+    },
     /// Sends, with a state of this many megabytes.
     StateBomb {
         megabytes: usize,
@@ -96,6 +100,8 @@ struct Sending {
     in_header: Option<String>,
     in_query: Option<String>,
     body: Option<String>,
+    /// Edits of the caller's body, in order.
+    set: Vec<(String, serde_json::Value)>,
 }
 
 fn three() -> u32 {
@@ -112,6 +118,9 @@ impl Sending {
         }
         for (name, value) in &self.headers {
             outgoing = outgoing.header(name, value.as_str());
+        }
+        for (member, value) in &self.set {
+            outgoing = outgoing.set(member, value.clone());
         }
         if let Some(body) = &self.body {
             outgoing.body = Body::Replaced(body.clone());
@@ -145,7 +154,7 @@ impl Plugin for Acme {
 
 impl Provider for Acme {
     fn capabilities(&self) -> Capabilities {
-        let capabilities = Capabilities::of(["chat_completion", "chat_completion_stream"]).reads(["messages"]);
+        let capabilities = Capabilities::of(["chat_completion", "chat_completion_stream", "file"]).reads(["messages"]);
         match &self.behaviour {
             Behaviour::Send(sending) | Behaviour::Fetch(sending) if sending.credential.is_some() => capabilities,
             Behaviour::Acquire { .. } | Behaviour::Snoop => capabilities,
@@ -162,7 +171,8 @@ impl Provider for Acme {
             Behaviour::Answer { chunks } => answer(call, *chunks),
             Behaviour::Send(sending) => sending.outgoing().into(),
             Behaviour::Fetch(sending) | Behaviour::FetchForever(sending) => fetch(sending),
-            Behaviour::WaitForever => wait(),
+            Behaviour::WaitForever => wait(100),
+            Behaviour::Wait { milliseconds } => wait(*milliseconds),
             Behaviour::StateBomb { megabytes } => {
                 Step::Fetch(Fetch { request: side_request(&Sending::default()), state: megabytes_of("s", *megabytes) })
             }
@@ -225,7 +235,7 @@ impl Provider for Acme {
     fn resume(&self, _state: String, reply: Option<HttpReply>) -> Result<Step, Problem> {
         match &self.behaviour {
             Behaviour::FetchForever(sending) => Ok(fetch(sending)),
-            Behaviour::WaitForever => Ok(wait()),
+            Behaviour::WaitForever => Ok(wait(100)),
             _ => {
                 let call = Call::chat("fetched");
                 let said = reply.map_or_else(
@@ -300,8 +310,8 @@ fn side_request(sending: &Sending) -> Outgoing {
     Outgoing { body: Body::Replaced(body), ..sending.outgoing() }
 }
 
-fn wait() -> Step {
-    Step::Wait(Pause { milliseconds: 100, state: "waited".to_owned() })
+fn wait(milliseconds: u32) -> Step {
+    Step::Wait(Pause { milliseconds, state: "waited".to_owned() })
 }
 
 fn acquire(call: &Call, path: &str, secret_at: &str) -> Step {

@@ -3,7 +3,8 @@
 //! the encoder does.
 
 use plugway_sdk::{
-    ClientFormat, Event, Header, NoSettings, Plugin, Problem, ProblemKind, Progress, Route, Translated, UpstreamFormat,
+    ClientFormat, Event, Header, NoSettings, Place, Plugin, Problem, ProblemKind, Progress, Route, Translated,
+    UpstreamFormat,
 };
 use serde::Deserialize;
 use serde_json::json;
@@ -124,8 +125,21 @@ impl ClientFormat for Broken {
     const DIALECT: &'static str = "broken-client";
     type State = ();
 
+    /// Under the name `format-rival` it wants a route that it has under its own, and one that is free.
     fn routes(&self) -> Vec<Route> {
-        vec![Route::chat("/v1/broken")]
+        if __plugway::stamp().name == "format-rival" {
+            return vec![Route::chat("/v1/rival"), Route::chat("/v1/broken")];
+        }
+        let things = Route {
+            method: "GET".to_owned(),
+            operation: "file".to_owned(),
+            model: Place::Never,
+            streaming: Place::Never,
+            ..Route::chat("/v1/things")
+        };
+        let models =
+            Route { operation: "list_models".to_owned(), path: "/v1/broken/models".to_owned(), ..things.clone() };
+        vec![Route::chat("/v1/broken"), things, models]
     }
 
     fn decode_request(&self, _: &str, model: &str, streaming: bool, body: &str) -> Result<Translated, Problem> {
@@ -141,7 +155,11 @@ impl ClientFormat for Broken {
         }
     }
 
-    fn encode_reply(&self, _: &str, body: &str) -> Result<String, Problem> {
+    fn encode_reply(&self, operation: &str, body: &str) -> Result<String, Problem> {
+        if operation == "list_models" {
+            let list: serde_json::Value = serde_json::from_str(body)?;
+            return Ok(json!({"broken-models": list["data"][0]["id"]}).to_string());
+        }
         if body.contains("trap the encoder") {
             panic!("as the answer says");
         }

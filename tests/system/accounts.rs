@@ -1,0 +1,91 @@
+//! What is counted, logged and told of a request is what happened to it.
+
+use crate::dialects::Dialect;
+use crate::gateway::{Gateway, Setup, anthropic, openai, wait_until};
+use crate::upstream::{Reply, Upstream};
+use serde_json::{Value, json};
+
+/// In the order in which they are tried for the bare model `m`.
+async fn in_order(providers: [(&str, Value); 2]) -> Gateway {
+    let setup = providers.into_iter().fold(Setup::new(), |setup, (name, mut block)| {
+        block["models"] = json!(["m"]);
+        setup.provider(name, block)
+    });
+    setup.start().await
+}
+
+fn says(words: &str) -> Reply {
+    Reply::json(500, &json!({"error": {"message": words, "type": "server_error", "param": null, "code": null}}))
+}
+
+#[tokio::test]
+async fn tokens_of_a_whole_answer_are_counted_in_every_dialect() {
+    let upstream = Upstream::start().await;
+    for dialect in [Dialect::OpenAi, Dialect::Anthropic] {
+        upstream.on_path(dialect.path(), Reply::json(200, &dialect.whole("hi")));
+    }
+    let gateway =
+        Gateway::with(&[("anthropic", anthropic(&upstream.url())), ("openai", openai(&upstream.url()))]).await;
+    for provider in ["anthropic", "openai"] {
+        assert_eq!(gateway.chat(&format!("{provider}/m"), "hello").await.status, 200);
+        assert_eq!(gateway.message(&format!("{provider}/m"), "hello", false).await.status, 200);
+        for (kind, tokens) in [("prompt", 28.0), ("completion", 16.0)] {
+            let labels = format!("provider=\"{provider}\",kind=\"{kind}\"");
+            assert_eq!(gateway.metric("plugway_tokens_total", &labels).await, tokens, "{labels}");
+        }
+        gateway
+            .wait_for_log(&["/v1/messages", &format!("provider={provider}"), "prompt_tokens=14 completion_tokens=8"])
+            .await;
+    }
+}
+
+/// An answer that cannot be read for its usage passes all the same.
+#[tokio::test]
+async fn counting_decides_no_calls_fate() {
+    let upstream = Upstream::start().await;
+    upstream.otherwise(|_| Reply::json(200, &json!({"type": "message", "content": 7})));
+    let gateway = Gateway::with(&[("anthropic", anthropic(&upstream.url()))]).await;
+    let answer = gateway.message("anthropic/m", "hello", false).await;
+    assert_eq!((answer.status, answer.json()), (200, json!({"type": "message", "content": 7})));
+}
+
+#[tokio::test]
+async fn each_failed_try_is_logged_once_and_the_outcome_once() {
+    let (first, second) = (Upstream::start().await, Upstream::start().await);
+    first.otherwise(|_| says("words of the first"));
+    second.otherwise(|_| says("words of the second"));
+    let gateway = in_order([("a-first", openai(&first.url())), ("b-second", openai(&second.url()))]).await;
+    let error = gateway.chat("m", "hello").await.openai_error(500);
+    assert_eq!(error["message"], "words of the first");
+
+    // The caller's error is the first one's, and so is the line.
+    gateway.wait_for_log(&["POST /v1/chat/completions 500", "provider=a-first", "words of the first"]).await;
+    gateway.wait_for_log(&["attempt failed: words of the second"]).await;
+    wait_until("the last line", || async { gateway.log().matches("words of the first").count() >= 3 }).await;
+    let log = gateway.log();
+    let lines = |words: &[&str]| log.lines().filter(|line| words.iter().all(|word| line.contains(word))).count();
+    assert_eq!(lines(&["attempt failed: words of the first", "a-first", "attempt=0"]), 1, "{log}");
+    assert_eq!(lines(&["attempt failed: words of the second", "b-second", "attempt=1"]), 1, "{log}");
+    assert_eq!(lines(&["words of the second"]), 1, "{log}");
+    assert_eq!(lines(&["words of the first"]), 3, "the try, the outcome and the access log:\n{log}");
+    assert_eq!(gateway.metric("plugway_requests_total", "b-second").await, 0.0);
+}
+
+#[tokio::test]
+async fn hints_are_those_of_the_candidate_that_answered() {
+    let (failing, good) = (Upstream::start().await, Upstream::start().await);
+    failing.otherwise(|_| Reply::json(500, &Dialect::Anthropic.error(500)));
+    good.otherwise(|_| Reply::json(200, &Dialect::OpenAi.whole("hi")));
+    let gateway = in_order([("a-failing", anthropic(&failing.url())), ("b-good", openai(&good.url()))]).await;
+    let body = json!({"model": "m", "messages": [{"role": "user", "content": "hello"}], "seed": 7});
+    let answer = gateway.post("/v1/chat/completions", &body).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(failing.requests().len(), 1);
+    assert_eq!(failing.last_request().json().get("seed"), None, "it cannot say it");
+    assert_eq!(good.last_request().json()["seed"], 7);
+    assert_eq!(answer.header("x-plugway-dropped"), "");
+    // Where it answers, its hints are named.
+    failing.otherwise(|_| Reply::json(200, &Dialect::Anthropic.whole("hi")));
+    let answer = gateway.post("/v1/chat/completions", &body).await;
+    assert_eq!(answer.header("x-plugway-dropped"), "seed");
+}
