@@ -1,7 +1,7 @@
 //! What a guest finds around it: a linker with nothing dangerous behind it, and the data of its store.
 
 use super::api::{self, Level};
-use super::log_budget::LogBudget;
+use super::log_budget::{CallLog, LogBudget};
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ pub struct Guest {
     table: ResourceTable,
     /// The time and the seed of the running call: a call sees no other clock and no other chance.
     moment: Arc<Moment>,
-    log: Arc<LogBudget>,
+    log: Arc<CallLog>,
 }
 
 /// Bounds that remember how far the guest's memory has grown: it never shrinks.
@@ -71,6 +71,7 @@ struct Moment {
 impl Guest {
     pub fn new(memory_limit_bytes: usize, log: Arc<LogBudget>) -> Self {
         let moment = Arc::new(Moment::default());
+        let log = Arc::new(CallLog::new(log));
         let wasi = WasiCtx::builder()
             .stdout(Lines(log.clone()))
             .stderr(Lines(log.clone()))
@@ -155,7 +156,7 @@ pub fn linker(engine: &Engine) -> wasmtime::Result<Linker<Guest>> {
 }
 
 /// Standard output and error of a guest: lines in the host's log.
-struct Lines(Arc<LogBudget>);
+struct Lines(Arc<CallLog>);
 
 impl IsTerminal for Lines {
     fn is_terminal(&self) -> bool {
@@ -169,7 +170,7 @@ impl StdoutStream for Lines {
     }
 }
 
-struct LineWriter(Arc<LogBudget>);
+struct LineWriter(Arc<CallLog>);
 
 impl AsyncWrite for LineWriter {
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {

@@ -1,6 +1,8 @@
-//! A guest's lines in the host's log, bounded: a plugin that floods the log harms only its own lines.
+//! A guest's lines in the host's log, bounded: a plugin that floods the log harms only its own lines, and a call that does
+//! only its own.
 
 use super::api::Level;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
@@ -9,11 +11,35 @@ const MAX_CALL_BYTES: usize = 8 * 1024;
 /// For one plugin, in one second.
 const MAX_LINES_PER_SECOND: u64 = 100;
 
+/// What one instance writes; it works on one call at a time.
+pub struct CallLog {
+    budget: Arc<LogBudget>,
+    /// Written in the running call.
+    bytes: AtomicUsize,
+}
+
+impl CallLog {
+    pub fn new(budget: Arc<LogBudget>) -> Self {
+        CallLog { budget, bytes: AtomicUsize::new(0) }
+    }
+
+    pub fn begin_call(&self) {
+        self.bytes.store(0, Ordering::Relaxed);
+    }
+
+    pub fn write(&self, level: Level, message: &str) {
+        let spent = self.bytes.fetch_add(message.len(), Ordering::Relaxed);
+        match MAX_CALL_BYTES.checked_sub(spent) {
+            None | Some(0) => self.budget.suppress(),
+            Some(left) => self.budget.write(level, clip(message, left)),
+        }
+    }
+}
+
 /// Counts what one plugin has written.
 pub struct LogBudget {
     plugin: String,
     started: Instant,
-    call_bytes: AtomicUsize,
     /// Second since `started` in the upper half, lines in it in the lower.
     lines: AtomicU64,
     pub suppressed: AtomicU64,
@@ -21,37 +47,26 @@ pub struct LogBudget {
 
 impl LogBudget {
     pub fn new(plugin: String) -> Self {
-        LogBudget {
-            plugin,
-            started: Instant::now(),
-            call_bytes: AtomicUsize::new(0),
-            lines: AtomicU64::new(0),
-            suppressed: AtomicU64::new(0),
-        }
+        LogBudget { plugin, started: Instant::now(), lines: AtomicU64::new(0), suppressed: AtomicU64::new(0) }
     }
 
-    /// Concurrent calls of one plugin share the budget; that only ever makes it smaller.
-    pub fn begin_call(&self) {
-        if self.call_bytes.load(Ordering::Relaxed) != 0 {
-            self.call_bytes.store(0, Ordering::Relaxed);
+    fn write(&self, level: Level, message: &str) {
+        if !self.take_line() {
+            return self.suppress();
         }
-    }
-
-    pub fn write(&self, level: Level, message: &str) {
-        let spent = self.call_bytes.fetch_add(message.len(), Ordering::Relaxed);
-        if spent >= MAX_CALL_BYTES || !self.take_line() {
-            if self.suppressed.fetch_add(1, Ordering::Relaxed) == 0 {
-                tracing::warn!(plugin = self.plugin, "the plugin logs too much; lines are being dropped");
-            }
-            return;
-        }
-        let message = one_line(clip(message, MAX_CALL_BYTES - spent));
+        let message = one_line(message);
         let plugin = &self.plugin;
         match level {
             Level::Debug => tracing::debug!(plugin, "{message}"),
             Level::Info => tracing::info!(plugin, "{message}"),
             Level::Warn => tracing::warn!(plugin, "{message}"),
             Level::Error => tracing::error!(plugin, "{message}"),
+        }
+    }
+
+    fn suppress(&self) {
+        if self.suppressed.fetch_add(1, Ordering::Relaxed) == 0 {
+            tracing::warn!(plugin = self.plugin, "the plugin logs too much; lines are being dropped");
         }
     }
 
@@ -94,6 +109,18 @@ fn clip(message: &str, limit: usize) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_call_that_floods_leaves_the_others_theirs() {
+        let budget = Arc::new(LogBudget::new("chatty".into()));
+        let (flooding, other) = (CallLog::new(budget.clone()), CallLog::new(budget.clone()));
+        flooding.write(Level::Info, &"x".repeat(MAX_CALL_BYTES));
+        other.begin_call();
+        other.write(Level::Info, "a line");
+        assert_eq!(budget.suppressed.load(Ordering::Relaxed), 0);
+        flooding.write(Level::Info, "one more line");
+        assert_eq!(budget.suppressed.load(Ordering::Relaxed), 1, "another call gives it no more");
+    }
 
     #[test]
     fn a_flood_is_cut_and_counted() {
