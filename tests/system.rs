@@ -29,8 +29,12 @@ mod bad_guests;
 mod bad_input;
 #[path = "system/configuration.rs"]
 mod configuration;
+#[path = "system/health.rs"]
+mod health;
 #[path = "system/hot_reload.rs"]
 mod hot_reload;
+#[path = "system/keys_stay.rs"]
+mod keys_stay;
 #[path = "system/pass_through.rs"]
 mod pass_through;
 #[path = "system/plans.rs"]
@@ -39,6 +43,8 @@ mod plans;
 mod policies;
 #[path = "system/real_clients.rs"]
 mod real_clients;
+#[path = "system/resources.rs"]
+mod resources;
 #[path = "system/routes.rs"]
 mod routes;
 #[path = "system/secrets.rs"]

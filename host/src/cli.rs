@@ -62,7 +62,7 @@ enum Command {
     },
     /// What a gateway starts to compile a plugin.
     #[command(name = plugins::COMPILE, hide = true)]
-    CompileForParent,
+    CompileForParent { memory_limit_bytes: u64 },
     /// Build plugins and look into them.
     #[command(subcommand)]
     Plugin(PluginCommand),
@@ -106,7 +106,7 @@ pub fn run() -> ExitCode {
     match arguments.command {
         Command::Serve { config, listen } => serve::serve(config, listen.as_deref()),
         Command::Check { config } => check::check(config),
-        Command::CompileForParent => compile_for_parent(),
+        Command::CompileForParent { memory_limit_bytes } => compile_for_parent(memory_limit_bytes),
         Command::Plugin(PluginCommand::Build { folders, out }) => plugin::build(&folders, &out),
         Command::Plugin(PluginCommand::Check { files }) => plugin::check(&files),
         Command::Plugin(PluginCommand::Inspect { files, json }) => plugin::inspect(&files, json),
@@ -114,8 +114,8 @@ pub fn run() -> ExitCode {
     .into()
 }
 
-fn compile_for_parent() -> Exit {
-    match plugins::compile_for_parent() {
+fn compile_for_parent(memory_limit_bytes: u64) -> Exit {
+    match plugins::compile_for_parent(memory_limit_bytes) {
         Ok(()) => Exit::Fine,
         Err(message) => {
             eprintln!("plugway: {message}");

@@ -14,10 +14,11 @@ mod health;
 mod inspect;
 mod log_budget;
 mod plugin;
+mod slots;
 mod stats;
 
-pub use artifact::{COMPILE, compile_for_parent, digest};
-pub use configured::{CallError, Configured, Moment, Watcher};
+pub use artifact::{COMPILE, CompileLimits, compile_for_parent, digest};
+pub use configured::{CallError, Configured, Failing, Moment, Watcher};
 pub use fault::Fault;
 pub use inspect::Kind;
 pub use plugin::{Bounds, EngineError, Plugin, Runtime, read};

@@ -7,13 +7,13 @@ mod watch;
 
 pub use start::{Started, look, runtime, start};
 
-use crate::config::{self, Config};
-use crate::plugins::{Plugin, Runtime, Watcher};
+use crate::config::{AtStart, Config, Source};
+use crate::plugins::{Failing, Plugin, Runtime, Watcher};
 use crate::snapshot::{Ingredients, Live, Snapshot, Trouble};
 use crate::telemetry::{Metrics, ReloadOutcome};
 use files::{Change, Files};
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::Receiver;
@@ -23,7 +23,7 @@ pub enum Event {
     /// Something changed in a watched folder.
     Disk,
     /// A plugin keeps failing.
-    Failing(Arc<Plugin>),
+    Failing(Failing),
 }
 
 /// Folders are looked through this often even when the system reports no change: some file systems never do.
@@ -34,7 +34,9 @@ pub struct Reloader {
     live: Arc<Live>,
     runtime: Runtime,
     metrics: Arc<Metrics>,
-    config_file: Option<PathBuf>,
+    source: Option<Source>,
+    /// What the running gateway was made with, whatever the configuration says since.
+    started_with: AtStart,
     files: Files,
     events: Receiver<Event>,
     /// Handed to every configured plugin.
@@ -46,11 +48,13 @@ pub struct Reloader {
 impl Reloader {
     /// Until nobody can send events any more.
     pub async fn run(mut self) {
+        let _following = Following::begin(self.metrics.clone());
         loop {
+            self.runtime.give_back_unused();
             let event = tokio::time::timeout(RESCAN, self.events.recv()).await;
             match event {
                 Ok(None) => return,
-                Ok(Some(Event::Failing(plugin))) => self.roll_back(&plugin).await,
+                Ok(Some(Event::Failing(failing))) => self.roll_back(&failing).await,
                 Ok(Some(Event::Disk)) => {
                     self.settle().await;
                     self.follow_disk().await;
@@ -67,7 +71,7 @@ impl Reloader {
         while tokio::time::Instant::now() < deadline {
             match tokio::time::timeout(quiet, self.events.recv()).await {
                 Ok(Some(Event::Disk)) => {}
-                Ok(Some(Event::Failing(plugin))) => self.roll_back(&plugin).await,
+                Ok(Some(Event::Failing(failing))) => self.roll_back(&failing).await,
                 Ok(None) | Err(_) => return,
             }
         }
@@ -78,7 +82,7 @@ impl Reloader {
     async fn follow_disk(&mut self) {
         loop {
             let generation = self.live.current().generation;
-            for change in self.files.changes(self.config_file.as_deref()) {
+            for change in self.files.changes(self.source.as_ref().map(|source| source.file.as_path())) {
                 match change {
                     Change::Written(file) => self.take_plugin(file).await,
                     Change::Configuration(file) => self.take_config(file).await,
@@ -93,19 +97,13 @@ impl Reloader {
     }
 
     async fn take_plugin(&mut self, file: PathBuf) {
-        let Some(prepared) = self.files.prepare(&file, &self.runtime, self.next_generation()).await else { return };
-        let plugin = match prepared {
-            Ok(plugin) => Arc::new(plugin),
-            Err(reason) => return self.refuse(file, reason),
+        let plugin = match self.files.load(&file, &self.runtime, self.next_generation()).await {
+            None => return,
+            Some(Ok(plugin)) => plugin,
+            Some(Err(reason)) => return self.refuse(file, reason),
         };
-        if let Some(other) = self.files.clash(&file, &plugin) {
-            let reason =
-                format!("{plugin:?} is already loaded from {}; give this file another version", other.display());
-            return self.does_not_fit(file, reason);
-        }
         let snapshot = self.build(None, self.files.plugins_with(&file, &plugin)).await;
-        let mut added = self.added_troubles(&snapshot);
-        added.extend(redirected(&self.live.current(), &snapshot));
+        let added = self.added_troubles(&snapshot);
         if !added.is_empty() {
             return self.does_not_fit(file, sentences(&added));
         }
@@ -121,20 +119,17 @@ impl Reloader {
         };
         let snapshot = self.build(None, self.files.plugins()).await;
         tracing::warn!(plugin = ?gone, file = %file.display(), "plugin removed");
-        for trouble in self.added_troubles(&snapshot) {
-            tracing::error!("{trouble}");
-        }
         self.accept(&file, snapshot);
     }
 
     async fn take_config(&mut self, file: PathBuf) {
-        let loaded = match config::load(&file) {
+        let Some(source) = &self.source else { return };
+        let loaded = match source.load() {
             Ok(loaded) => loaded,
             Err(error) => return self.refuse(file, error.to_string()),
         };
-        let before = self.live.current().config.clone();
-        for what in needs_restart(&before, &loaded.config) {
-            tracing::warn!("a change of {what} takes effect after a restart");
+        for key in self.started_with.differences(&loaded.config.at_start()) {
+            tracing::warn!("a change of {key} takes effect after a restart");
         }
         for warning in &loaded.warnings {
             tracing::warn!("{warning}");
@@ -148,13 +143,24 @@ impl Reloader {
         self.accept(&file, snapshot);
     }
 
-    /// Puts the last version that worked back in the place of one that keeps failing.
-    async fn roll_back(&mut self, failing: &Arc<Plugin>) {
-        let Some((file, previous)) = self.files.take_previous(failing) else { return };
+    /// Puts the last version that worked back in the place of one that keeps failing, where that harms nobody. Else it stays
+    /// where it is, to be tried at the next rest.
+    async fn roll_back(&mut self, failing: &Failing) {
+        let plugin = &failing.plugin;
+        let Some((file, previous)) = self.files.previous(plugin) else { return };
+        // Where it never served with these settings, or rests with them too, the settings are to blame.
+        if !previous.uses.serve_well(&failing.settings) {
+            return;
+        }
         let snapshot = self.build(None, self.files.plugins_with(&file, &previous)).await;
-        let reason = format!("{failing:?} kept failing and was taken out; {previous:?} serves again");
+        let added = self.added_troubles(&snapshot);
+        if !added.is_empty() {
+            tracing::error!("{plugin:?} keeps failing, but {previous:?} cannot take its place: {}", sentences(&added));
+            return;
+        }
+        let reason = format!("{plugin:?} kept failing and was taken out; {previous:?} serves again");
         tracing::error!(file = %file.display(), "{reason}");
-        self.files.put_back(&file, previous);
+        self.files.put_back(&file);
         self.live.swap(snapshot);
         self.live.refuse(file, reason);
         self.metrics.reload(ReloadOutcome::RolledBack);
@@ -195,44 +201,51 @@ impl Reloader {
         self.refuse(file, reason);
     }
 
-    fn accept(&self, file: &std::path::Path, snapshot: Snapshot) {
+    fn accept(&self, file: &Path, snapshot: Snapshot) {
+        let current = self.live.current();
+        for trouble in snapshot.troubles.iter().filter(|trouble| !current.troubles.contains(trouble)) {
+            tracing::error!("{trouble}");
+        }
         self.live.swap(snapshot);
         self.live.accept(file);
         self.metrics.reload(ReloadOutcome::Swapped);
     }
 }
 
-/// Providers whose keys another version of their plugin would send to another place: where the operator named no place,
-/// the plugin did, and a file dropped into a folder must not be enough to carry keys away.
-fn redirected(current: &Snapshot, next: &Snapshot) -> Vec<Trouble> {
-    next.providers()
-        .filter(|target| !target.config.keys.is_empty())
-        .filter_map(|target| {
-            let before = current.provider(&target.config.name)?.ready.as_ref().ok()?.base_url.as_ref()?;
-            let after = target.ready.as_ref().ok()?.base_url.as_ref()?;
-            let moved = before.scheme() != after.scheme() || before.authority() != after.authority();
-            moved.then(|| Trouble {
-                path: format!("providers.{}", target.config.name),
-                message: format!(
-                    "its keys would go to {after} instead of {before}; if that is meant, write the new address as \
-                     network_config.base_url"
-                ),
-            })
-        })
-        .collect()
+/// Says so when the loop ends, however it does: what serves goes on serving, but nothing new is taken.
+struct Following(Arc<Metrics>);
+
+impl Following {
+    fn begin(metrics: Arc<Metrics>) -> Self {
+        metrics.follows_disk(true);
+        Following(metrics)
+    }
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        self.0.follows_disk(false);
+        tracing::error!("changes of plugins and configuration are no longer taken; restart the gateway");
+    }
 }
 
 fn sentences(troubles: &[Trouble]) -> String {
     troubles.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
-/// What a running gateway cannot change.
-fn needs_restart(before: &Config, after: &Config) -> Vec<&'static str> {
-    let changed = [
-        ("listen", before.listen != after.listen),
-        ("plugins", before.plugins != after.plugins),
-        ("log", before.log != after.log),
-        ("limits.connections", before.limits.connections != after.limits.connections),
-    ];
-    changed.into_iter().filter_map(|(what, changed)| changed.then_some(what)).collect()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loop_that_panics_is_seen() {
+        let metrics = Arc::new(Metrics::default());
+        let following = metrics.clone();
+        let panicking = std::thread::spawn(move || {
+            let _following = Following::begin(following);
+            panic!("as a test wants it");
+        });
+        assert!(panicking.join().is_err());
+        assert!(!metrics.is_following_disk());
+    }
 }

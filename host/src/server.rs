@@ -6,7 +6,7 @@
 mod admin;
 mod connections;
 
-use crate::config::{Config, Limits};
+use crate::config::AtStart;
 use crate::pipeline::{Derived, Gateway, Upstreams};
 use crate::snapshot::Live;
 use crate::telemetry::{AccessLog, Metrics};
@@ -37,13 +37,13 @@ pub struct Server {
     desk: Desk,
     threads: Vec<JoinHandle<()>>,
     stop: watch::Sender<bool>,
-    limits: Limits,
+    config: AtStart,
     metrics: Arc<Metrics>,
 }
 
 impl Server {
     /// Binds the address and starts the serving threads.
-    pub async fn start(config: &Config, shared: &Shared) -> io::Result<Self> {
+    pub async fn start(config: AtStart, shared: &Shared) -> io::Result<Self> {
         let listener = TcpListener::bind(config.listen).await?;
         let (stop, stopping) = watch::channel(false);
         let derived = Arc::new(Derived::default());
@@ -57,13 +57,12 @@ impl Server {
                 access_log: shared.access_log.clone(),
             };
             let router = router(Arc::new(gateway));
-            let (worker, thread) = Worker::start(index, router, config.limits.clone(), stopping.clone())?;
+            let (worker, thread) = Worker::start(index, router, config.caller_timeout, stopping.clone())?;
             workers.push(worker);
             threads.push(thread);
         }
-        let desk = Desk::new(workers, Arc::new(Semaphore::new(config.limits.connections)));
-        let (limits, metrics) = (config.limits.clone(), shared.metrics.clone());
-        Ok(Server { listener, desk, threads, stop, limits, metrics })
+        let desk = Desk::new(workers, Arc::new(Semaphore::new(config.connections)));
+        Ok(Server { listener, desk, threads, stop, config, metrics: shared.metrics.clone() })
     }
 
     pub fn address(&self) -> io::Result<SocketAddr> {
@@ -83,13 +82,13 @@ impl Server {
     }
 
     async fn shut_down(self) {
-        let Server { listener, desk, threads, stop, limits, metrics } = self;
+        let Server { listener, desk, threads, stop, config, metrics } = self;
         drop(listener);
         let running = metrics.in_flight();
-        tracing::info!(running, grace_seconds = limits.shutdown_grace.as_secs(), "stopping");
+        tracing::info!(running, grace_seconds = config.shutdown_grace.as_secs(), "stopping");
         // All threads may have gone already.
         let _ = stop.send(true);
-        if tokio::time::timeout(limits.shutdown_grace, desk.empty(limits.connections)).await.is_err() {
+        if tokio::time::timeout(config.shutdown_grace, desk.empty(config.connections)).await.is_err() {
             tracing::warn!(running = metrics.in_flight(), "the grace is over; what still runs is cut");
         }
         drop(desk);

@@ -3,6 +3,7 @@
 
 mod build;
 mod live;
+mod place;
 mod routes;
 
 pub use build::{HEADER_VARIABLE, Ingredients, Trouble};
@@ -15,6 +16,7 @@ use crate::plugins::api::policy::Phases;
 use crate::plugins::api::provider::Capabilities;
 use crate::plugins::{Configured, Plugin};
 use http::Uri;
+use place::Origin;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -40,6 +42,8 @@ pub struct Snapshot {
 /// A provider as it stands in the configuration, and whether it can be used.
 pub struct Target {
     pub config: Arc<config::Provider>,
+    /// Where its keys go because a plugin said so. No other plugin may say otherwise, until the operator says something.
+    home: Option<Origin>,
     /// Why it cannot be used, in words for the operator, where it cannot.
     pub ready: Result<Arc<Ready>, String>,
 }
@@ -112,9 +116,22 @@ impl Snapshot {
         self.policies.iter().any(|policy| policy.phases.contains(Phases::CHUNKS))
     }
 
-    /// Whether anything in the configuration is served by this plugin.
-    pub fn uses(&self, plugin: &Arc<Plugin>) -> bool {
-        self.configured.iter().any(|configured| Arc::ptr_eq(&configured.plugin, plugin))
+    /// What this plugin is used for, each with settings of its own.
+    pub fn uses(&self, plugin: &Arc<Plugin>) -> impl Iterator<Item = &Arc<Configured>> {
+        self.configured.iter().filter(move |configured| Arc::ptr_eq(&configured.plugin, plugin))
+    }
+
+    /// Where in the configuration this plugin is out of use after faults.
+    pub fn resting(&self, plugin: &Arc<Plugin>) -> Vec<String> {
+        let rests = |configured: &Configured| Arc::ptr_eq(&configured.plugin, plugin) && configured.is_resting();
+        let providers =
+            self.providers.values().filter(|target| target.ready.as_ref().is_ok_and(|it| rests(&it.plugin)));
+        let policies = self.policies.iter().enumerate();
+        let policies = policies.filter(|(_, policy)| policy.plugin.as_ref().is_ok_and(|plugin| rests(plugin)));
+        providers
+            .map(|target| format!("providers.{}", target.config.name))
+            .chain(policies.map(|(index, _)| format!("policies[{index}]")))
+            .collect()
     }
 
     /// Generations that some request still holds, this one included.

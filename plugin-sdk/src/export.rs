@@ -4,7 +4,10 @@ use crate::bindings::format_client::exports::plugway::format::client as wit_clie
 use crate::bindings::format_upstream::exports::plugway::format::upstream as wit_upstream;
 use crate::bindings::plugin::exports::plugway::plugin::lifecycle::Manifest;
 use crate::bindings::policy::exports::plugway::policy::policy as wit_policy;
-use crate::{ClientFormat, Context, Event, Plugin, Policy, Problem, Progress, StreamState, UpstreamFormat};
+use crate::{
+    Capabilities, ClientFormat, Context, Event, Plugin, Policy, Problem, Progress, Provider, StreamState,
+    UpstreamFormat,
+};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -84,7 +87,7 @@ macro_rules! __export_kind {
     (provider) => {
         impl $crate::bindings::provider::exports::plugway::provider::provider::Guest for Component {
             fn get_capabilities() -> $crate::Capabilities {
-                $crate::Provider::capabilities(configured())
+                sdk::capabilities(CONFIGURED.get())
             }
 
             fn plan(call: $crate::Call) -> Result<$crate::Step, $crate::Problem> {
@@ -249,6 +252,12 @@ fn read_settings<S: DeserializeOwned>(settings: &str) -> Result<S, Problem> {
             _ => Problem::invalid(format!("{path}: {}", error.into_inner())).at(path),
         }
     })
+}
+
+/// Before it is configured, a provider can say which presets it has, and nothing else.
+pub fn capabilities<P: Provider>(configured: Option<&P>) -> Capabilities {
+    let capabilities = configured.map_or_else(|| Capabilities::of(std::iter::empty::<String>()), P::capabilities);
+    Capabilities { presets: P::presets(), ..capabilities }
 }
 
 pub fn upstream_dialect<P: UpstreamFormat>(_: &P) -> String {

@@ -10,6 +10,15 @@ pub trait Provider: Plugin {
     /// What the provider can do.
     fn capabilities(&self) -> Capabilities;
 
+    /// Compatible services that a configuration may name. Without a value to ask, as a preset may bring the settings that
+    /// one is made of.
+    fn presets() -> Vec<Preset>
+    where
+        Self: Sized,
+    {
+        Vec::new()
+    }
+
     /// How to carry out one call.
     ///
     /// # Errors
@@ -55,13 +64,6 @@ impl Capabilities {
     #[must_use]
     pub fn reads(mut self, members: impl IntoIterator<Item: Into<String>>) -> Self {
         self.body_members = members.into_iter().map(Into::into).collect();
-        self
-    }
-
-    /// Compatible services that a configuration may name.
-    #[must_use]
-    pub fn presets(mut self, presets: Vec<Preset>) -> Self {
-        self.presets = presets;
         self
     }
 }

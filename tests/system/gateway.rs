@@ -45,6 +45,9 @@ pub struct Setup {
     components: Vec<(String, Component)>,
     first_party: bool,
     environment: Vec<(String, String)>,
+    /// What a shell says before it becomes the gateway.
+    before: String,
+    listen_by_argument: bool,
 }
 
 impl Setup {
@@ -56,7 +59,14 @@ impl Setup {
             "log": {"level": "debug", "format": "text", "access": true},
             "providers": {},
         });
-        Setup { config: object(config), components: Vec::new(), first_party: true, environment: Vec::new() }
+        Setup {
+            config: object(config),
+            components: Vec::new(),
+            first_party: true,
+            environment: Vec::new(),
+            before: String::new(),
+            listen_by_argument: false,
+        }
     }
 
     /// No plugins but those that are added. Starts faster, and nothing else speaks.
@@ -93,6 +103,18 @@ impl Setup {
         self
     }
 
+    /// Started with so many open files allowed: of both limits, or with `-S` of the soft one.
+    pub fn open_files(mut self, which: &str, count: u32) -> Self {
+        self.before = format!("ulimit {which} -n {count}; ");
+        self
+    }
+
+    /// The address comes from the command line, and the configuration has another.
+    pub fn listen_by_argument(mut self) -> Self {
+        self.listen_by_argument = true;
+        self
+    }
+
     /// Writes everything down and starts the binary; fails if it does not come to answer `/healthz`.
     pub async fn start(self) -> Gateway {
         let address = free_address();
@@ -106,16 +128,17 @@ impl Setup {
             std::fs::write(plugins.join(file), component.bytes()).expect("a plugin in the folder");
         }
         let mut config = self.config;
-        config.insert("listen".to_owned(), json!(address));
+        let written = if self.listen_by_argument { free_address() } else { address };
+        config.insert("listen".to_owned(), json!(written));
         config["plugins"]["directory"] = json!(plugins);
         config["plugins"]["cache_directory"] = json!(cache_folder());
         let config_file = folder.path().join("plugway.yaml");
         write_config(&config_file, &config);
 
-        let mut child = Command::new(BINARY)
-            .arg("serve")
-            .arg("--config")
+        let mut child = Command::new("sh")
+            .args(["-c", &format!("{}exec \"$0\" \"$@\"", self.before), BINARY, "serve", "--config"])
             .arg(&config_file)
+            .args(self.listen_by_argument.then(|| format!("--listen={address}")))
             .envs(self.environment)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -351,6 +374,15 @@ impl Gateway {
     /// The same with any text.
     pub fn write_config(&self, text: &str) {
         std::fs::write(&self.config_file, text).expect("a configuration");
+    }
+
+    /// How many files it may have open, softly and at most.
+    pub fn open_files(&self) -> (String, String) {
+        let pid = self.child.id().expect("it still runs");
+        let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).expect("a process has limits");
+        let line = limits.lines().find(|line| line.starts_with("Max open files")).expect("one of files");
+        let mut numbers = line.split_whitespace().skip(3).map(str::to_owned);
+        (numbers.next().expect("a soft one"), numbers.next().expect("a hard one"))
     }
 
     pub fn signal(&self, name: &str) {

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 /// Loads a plugin as a gateway would, and says why where it cannot.
 fn load(file: &Path) -> Result<Plugin, String> {
     let config = config::default_without_file(&usual_plugin_folders());
-    let runtime = reload::runtime(&config).map_err(|error| error.to_string())?;
+    let runtime = reload::runtime(&config.at_start().plugins).map_err(|error| error.to_string())?;
     let wasm = plugins::read(file).map_err(|error| error.to_string())?;
     small_runtime()
         .map_err(|error| error.to_string())?

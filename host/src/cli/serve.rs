@@ -1,45 +1,48 @@
 //! `plugway serve`
 
+mod open_files;
+
 use super::{Exit, config_file, small_runtime, usual_plugin_folders};
-use crate::config::{self, Config};
+use crate::config::{self, AtStart, Config, Source};
 use crate::reload::{self, Reloader, Started};
 use crate::server::{Server, Shared};
 use crate::snapshot::Live;
 use crate::telemetry::{AccessLog, Metrics, start_log};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 pub fn serve(named: Option<PathBuf>, listen: Option<&str>) -> Exit {
-    let file = config_file(named);
-    let mut config = match read(file.as_ref()) {
+    let listen = match listen.map(|listen| config::listen_address(listen).map_err(|message| (listen, message))) {
+        None => None,
+        Some(Ok(address)) => Some(address),
+        Some(Err((listen, message))) => {
+            eprintln!("plugway: --listen {listen}: {message}");
+            return Exit::Usage;
+        }
+    };
+    let source = config_file(named).map(|file| Source { file, listen });
+    let config = match read(source.as_ref(), listen) {
         Ok(config) => config,
         Err(exit) => return exit,
     };
-    if let Some(listen) = listen {
-        match config::listen_address(listen) {
-            Ok(address) => config.listen = address,
-            Err(message) => {
-                eprintln!("plugway: --listen {listen}: {message}");
-                return Exit::Usage;
-            }
-        }
-    }
     let runtime = match small_runtime() {
         Ok(runtime) => runtime,
         Err(error) => return unavailable(&error),
     };
-    runtime.block_on(run(config, file)).unwrap_or_else(|error| unavailable(error.as_ref()))
+    runtime.block_on(run(config, source)).unwrap_or_else(|error| unavailable(error.as_ref()))
 }
 
 /// The configuration, its mistakes told on standard error.
-fn read(file: Option<&PathBuf>) -> Result<Config, Exit> {
-    let Some(file) = file else {
-        let config = config::default_without_file(&usual_plugin_folders());
+fn read(source: Option<&Source>, listen: Option<SocketAddr>) -> Result<Config, Exit> {
+    let Some(source) = source else {
+        let mut config = config::default_without_file(&usual_plugin_folders());
+        config.listen = listen.unwrap_or(config.listen);
         start_log(&config.log);
         tracing::info!("no configuration: the provider `echo` answers by itself");
         return Ok(config);
     };
-    let loaded = config::load(file).map_err(|error| {
+    let loaded = source.load().map_err(|error| {
         eprintln!("plugway: {error}");
         Exit::Config
     })?;
@@ -50,13 +53,16 @@ fn read(file: Option<&PathBuf>) -> Result<Config, Exit> {
     Ok(loaded.config)
 }
 
-async fn run(config: Config, file: Option<PathBuf>) -> Result<Exit, Box<dyn std::error::Error>> {
+async fn run(config: Config, source: Option<Source>) -> Result<Exit, Box<dyn std::error::Error>> {
     let metrics = Arc::new(Metrics::default());
-    let access_log = if config.log.access { Some(AccessLog::start(config.log.format)?) } else { None };
-    let Started { live, reloader } = reload::start(config.clone(), file.clone(), metrics.clone()).await?;
+    let at_start = config.at_start();
+    let AtStart { log, listen, connections, .. } = &at_start;
+    open_files::allow(*connections);
+    let access_log = if log.access { Some(AccessLog::start(log.format)?) } else { None };
+    let Started { live, reloader } = reload::start(config, source.clone(), metrics.clone()).await?;
     let shared = Shared { live: live.clone(), metrics, access_log };
-    let server = Server::start(&config, &shared).await.map_err(|error| format!("{}: {error}", config.listen))?;
-    announce(&live, &config, file.as_ref(), &server)?;
+    let server = Server::start(at_start.clone(), &shared).await.map_err(|error| format!("{listen}: {error}"))?;
+    announce(&live, &at_start, source.as_ref(), &server)?;
     keep_reloading(reloader)?;
     server.run(asked_to_stop()?).await;
     if let Some(log) = &shared.access_log {
@@ -74,7 +80,7 @@ fn keep_reloading(reloader: Reloader) -> std::io::Result<()> {
 }
 
 /// Where it listens, what it loaded, what it watches.
-fn announce(live: &Live, config: &Config, file: Option<&PathBuf>, server: &Server) -> std::io::Result<()> {
+fn announce(live: &Live, config: &AtStart, source: Option<&Source>, server: &Server) -> std::io::Result<()> {
     let snapshot = live.current();
     for plugin in &snapshot.plugins {
         let kinds: Vec<String> = plugin.shape.kinds.iter().map(ToString::to_string).collect();
@@ -88,8 +94,8 @@ fn announce(live: &Live, config: &Config, file: Option<&PathBuf>, server: &Serve
         }
     }
     tracing::info!("watching {} for plugins", config.plugins.directory.display());
-    if let Some(file) = file {
-        tracing::info!("watching {} for changes of the configuration", file.display());
+    if let Some(source) = source {
+        tracing::info!("watching {} for changes of the configuration", source.file.display());
     }
     tracing::info!("listening on http://{}", server.address()?);
     Ok(())

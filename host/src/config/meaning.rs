@@ -34,7 +34,16 @@ pub(super) fn config(file: File, reader: &mut Reader<'_>) -> Config {
 }
 
 fn plugins_meant(section: PluginsSection, reader: &Reader<'_>) -> Plugins {
-    let PluginsSection { at: _, directory, cache_directory, debounce_ms, call_timeout_ms, memory_limit_mb } = section;
+    let PluginsSection {
+        at: _,
+        directory,
+        cache_directory,
+        debounce_ms,
+        call_timeout_ms,
+        memory_limit_mb,
+        compile_timeout_seconds,
+        compile_memory_mb,
+    } = section;
     let directory = directory.map_or_else(|| reader.base.join("plugins"), |Folder(path)| path);
     Plugins {
         cache_directory: cache_directory
@@ -43,6 +52,8 @@ fn plugins_meant(section: PluginsSection, reader: &Reader<'_>) -> Plugins {
         debounce: milliseconds(debounce_ms, 200),
         call_timeout: milliseconds(call_timeout_ms, 1000),
         memory_limit_bytes: mebibytes(memory_limit_mb, 256),
+        compile_timeout: seconds(compile_timeout_seconds, 120),
+        compile_memory_bytes: mebibytes(compile_memory_mb, 2048),
     }
 }
 

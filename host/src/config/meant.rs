@@ -32,6 +32,10 @@ pub struct Plugins {
     pub call_timeout: Duration,
     /// How much memory one instance may have.
     pub memory_limit_bytes: usize,
+    /// How long compiling one plugin may take.
+    pub compile_timeout: Duration,
+    /// How much memory compiling one plugin may take.
+    pub compile_memory_bytes: usize,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -69,7 +73,7 @@ pub struct PluginRequest {
     pub versions: semver::VersionReq,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Provider {
     pub name: String,
     pub plugin: PluginRequest,
@@ -166,7 +170,7 @@ pub enum PathOverride {
     Url(Uri),
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Key {
     pub name: String,
     pub secret: Secret,
@@ -192,7 +196,7 @@ impl ModelFilter {
 }
 
 /// Bytes that must not be seen. Neither `Debug` nor `Display` shows them.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub struct Secret(HeaderValue);
 
 impl Secret {
@@ -215,7 +219,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Network {
     /// None: the preset's, else the plugin's own.
     pub base_url: Option<Uri>,

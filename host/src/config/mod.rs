@@ -4,6 +4,7 @@
 //! as meant (`meant.rs`, which cannot hold a wrong value). Between them, `reader.rs` notes all mistakes rather than
 //! the first one.
 
+mod at_start;
 mod meaning;
 mod meant;
 mod mistakes;
@@ -16,6 +17,7 @@ mod tests;
 mod typed;
 mod yaml;
 
+pub use at_start::{AtStart, PluginsAtStart};
 pub use meant::*;
 pub use mistakes::{LoadError, Mistakes};
 pub use outgoing::is_host_controlled;
@@ -23,6 +25,7 @@ pub use outgoing::is_host_controlled;
 use mistakes::At;
 use reader::{Reader, Typed};
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use typed::{File, ProviderSection};
 
@@ -31,6 +34,21 @@ use typed::{File, ProviderSection};
 pub struct Loaded {
     pub config: Config,
     pub warnings: Vec<String>,
+}
+
+/// A configuration file, and what the command line says over it.
+#[derive(Clone, Debug)]
+pub struct Source {
+    pub file: PathBuf,
+    pub listen: Option<SocketAddr>,
+}
+
+impl Source {
+    pub fn load(&self) -> Result<Loaded, LoadError> {
+        let mut loaded = load(&self.file)?;
+        loaded.config.listen = self.listen.unwrap_or(loaded.config.listen);
+        Ok(loaded)
+    }
 }
 
 /// Reads a configuration file with the environment of this process.
@@ -58,7 +76,7 @@ pub fn parse(text: &str, base: &Path, env: &dyn Fn(&str) -> Option<String>) -> R
 }
 
 /// An address to listen on, as the configuration's `listen` takes it.
-pub fn listen_address(text: &str) -> Result<std::net::SocketAddr, String> {
+pub fn listen_address(text: &str) -> Result<SocketAddr, String> {
     let scalars::Listen(address) = text.parse().map_err(|()| format!("must be {}", scalars::Listen::shape()))?;
     Ok(address)
 }

@@ -45,6 +45,10 @@ typed! {
         call_timeout_ms: Whole<1, 600_000>,
         /// How much memory one instance of a plugin may have. Default: 256.
         memory_limit_mb: Whole<1, 4096>,
+        /// How long compiling one plugin may take. Default: 120.
+        compile_timeout_seconds: Seconds,
+        /// How much memory compiling one plugin may take. Default: 2048.
+        compile_memory_mb: Whole<1, 65_536>,
     } later []
 
     /// What callers may use.

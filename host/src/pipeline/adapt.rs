@@ -8,7 +8,6 @@ use super::headers;
 use super::problem;
 use super::route::Candidate;
 use super::send::{Destination, Outbound};
-use super::stream::MAX_STATE_BYTES;
 use super::url;
 use crate::chat::{self, Members};
 use crate::config::PathOverride;
@@ -62,12 +61,10 @@ async fn plan(attempt: &Attempt<'_>) -> Result<Adapted, Failure> {
                 return Ok(Adapted::Local { reply, dropped });
             }
             Step::Wait(pause) => {
-                check_state(plugin, &pause.state)?;
                 wait(plugin, pause.milliseconds).await?;
                 plugin.resume(moment, &pause.state, None).await.map_err(problem::from_call)?
             }
             Step::Fetch(fetch) => {
-                check_state(plugin, &fetch.state)?;
                 let reply = side::request(attempt, fetch.request).await?;
                 plugin.resume(moment, &fetch.state, Some(&reply)).await.map_err(problem::from_call)?
             }
@@ -91,13 +88,6 @@ async fn wait(plugin: &Configured, milliseconds: u32) -> Result<(), Failure> {
     }
     tokio::time::sleep(Duration::from_millis(milliseconds.into())).await;
     Ok(())
-}
-
-fn check_state(plugin: &Configured, state: &str) -> Result<(), Failure> {
-    match state.len() <= MAX_STATE_BYTES {
-        true => Ok(()),
-        false => Err(problem::from_call(plugin.broke_contract("its state is larger than 256 KiB"))),
-    }
 }
 
 async fn plan_input(attempt: &Attempt<'_>) -> Result<provider::Call, Failure> {

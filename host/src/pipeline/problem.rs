@@ -84,7 +84,7 @@ fn from_fault(plugin: &str, fault: &Fault) -> Failure {
         .code("plugin_out_of_use")
         .retry_after_ms(Some(u64::try_from(left.as_millis()).unwrap_or(u64::MAX)))
         .detail(detail),
-        Fault::Busy(_) | Fault::NoInstance(_) => {
+        Fault::Busy(_) | Fault::NoSlot(_) | Fault::NoInstance(_) => {
             Failure::new(FailureKind::Unavailable, format!("the plugin {plugin} is busy; try again"))
                 .code("plugin_busy")
                 .retry_after_ms(Some(1_000))

@@ -3,7 +3,7 @@
 
 mod interpreter;
 
-pub use interpreter::{Interpreter, MAX_STATE_BYTES};
+pub use interpreter::Interpreter;
 
 use super::scrub::Scrub;
 use super::send::UpstreamBody;

@@ -1,14 +1,17 @@
 //! Precompiled components on disk. The key says everything that the machine code depends on, so a stale entry is a miss
 //! and never an error.
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sha2::{Digest, Sha256};
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::SystemTime;
+use std::process::{ExitStatus, Stdio};
+use std::time::{Duration, SystemTime};
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
@@ -16,37 +19,47 @@ use wasmtime::component::Component;
 const MAX_ENTRIES: usize = 256;
 /// The hidden command that compiles for a gateway.
 pub const COMPILE: &str = "compile-for-parent";
+/// How it ends where the component is at fault.
+const REFUSED: i32 = 1;
 
 /// The sha256 of a plugin's bytes, in hexadecimal: what a plugin is, whatever it is called.
 pub fn digest(wasm: &[u8]) -> String {
     Sha256::digest(wasm).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// What compiling one component may cost.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CompileLimits {
+    pub time: Duration,
+    pub memory_bytes: usize,
+}
+
 /// A private folder of machine code.
 pub struct Artifacts {
+    limits: CompileLimits,
     /// None: the folder cannot be used, and everything is compiled at each start.
     folder: Option<PathBuf>,
 }
 
 impl Artifacts {
     /// What lies in the folder is trusted like the program itself, so a folder that others can write to is not used.
-    pub fn open(folder: &Path) -> Self {
+    pub fn open(folder: &Path, limits: CompileLimits) -> Self {
         match private_folder(folder) {
-            Ok(()) => Artifacts { folder: Some(folder.to_owned()) },
+            Ok(()) => Artifacts { limits, folder: Some(folder.to_owned()) },
             Err(error) => {
                 tracing::warn!(folder = %folder.display(), %error, "compiled plugins are not kept; start-up will be slower");
-                Artifacts { folder: None }
+                Artifacts { limits, folder: None }
             }
         }
     }
 
     /// Loads the component, compiling it where no artifact fits. Takes long: never call it on a serving thread.
-    pub fn load(&self, engine: &Engine, wasm: &[u8], digest: &str) -> wasmtime::Result<Component> {
+    pub async fn load(&self, engine: &Engine, wasm: &[u8], digest: &str) -> wasmtime::Result<Component> {
         let path = self.folder.as_ref().map(|folder| folder.join(entry_name(engine, digest)));
         if let Some(component) = path.as_deref().and_then(|path| read(engine, path)) {
             return Ok(component);
         }
-        let code = match compile_apart(wasm) {
+        let code = match compile_apart(wasm, self.limits).await {
             Apart::Compiled(code) => code,
             Apart::Failed(reason) => return Err(wasmtime::Error::msg(reason)),
             Apart::NoProcess => super::engine::compile(wasm)?,
@@ -84,23 +97,47 @@ impl Artifacts {
 }
 
 /// Compiles in a process of its own: a compiler takes a hundred megabytes that no allocator gives back in full, and what
-/// crashes it must not crash the gateway.
-fn compile_apart(wasm: &[u8]) -> Apart {
+/// crashes it, or keeps it busy for ever, must not do that to the gateway.
+async fn compile_apart(wasm: &[u8], limits: CompileLimits) -> Apart {
     let mut command = Command::new("/proc/self/exe");
-    command.arg(COMPILE).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.arg(COMPILE).arg(limits.memory_bytes.to_string());
+    // Memory that the allocator takes ahead would count against the limit.
+    command.env("MIMALLOC_ARENA_EAGER_COMMIT", "0");
+    // A backtrace says nothing to an operator, and one that runs out of memory itself never ends.
+    command.env("RUST_BACKTRACE", "0");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     let Ok(mut child) = command.spawn() else { return Apart::NoProcess };
-    // It reads everything before it writes anything, so neither waits for the other. Where it dies early, its status says
-    // more than the broken pipe.
-    if let Some(mut input) = child.stdin.take() {
-        let _ = input.write_all(wasm);
-    }
-    match child.wait_with_output() {
-        Ok(output) if output.status.success() => Apart::Compiled(output.stdout),
-        Ok(output) => {
-            let said = String::from_utf8_lossy(&output.stderr);
-            Apart::Failed(format!("the compiler ended with {}: {}", output.status, said.trim()))
+    let compiling = async {
+        // It reads everything before it writes anything, so neither waits for the other. Where it dies early, its status
+        // says more than the broken pipe.
+        if let Some(mut input) = child.stdin.take() {
+            let _ = input.write_all(wasm).await;
         }
-        Err(error) => Apart::Failed(error.to_string()),
+        child.wait_with_output().await
+    };
+    match tokio::time::timeout(limits.time, compiling).await {
+        Ok(Ok(output)) if output.status.success() => Apart::Compiled(output.stdout),
+        Ok(Ok(output)) => Apart::Failed(limits.reason(output.status, &String::from_utf8_lossy(&output.stderr))),
+        Ok(Err(error)) => Apart::Failed(error.to_string()),
+        Err(_) => Apart::Failed(format!(
+            "that takes longer than the {} s that it may; raise plugins.compile_timeout_seconds, or make it smaller",
+            limits.time.as_secs_f64()
+        )),
+    }
+}
+
+impl CompileLimits {
+    /// Why a compiler failed. One that ran out of memory is ended in the middle of whatever it did.
+    fn reason(&self, status: ExitStatus, said: &str) -> String {
+        let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+        if status.code() == Some(REFUSED) && !said.contains("out of memory") {
+            return said;
+        }
+        format!(
+            "the compiler ended with {status}: {said}; it may use {} MB, and if those are too few, raise \
+             plugins.compile_memory_mb",
+            self.memory_bytes >> 20
+        )
     }
 }
 
@@ -112,8 +149,12 @@ enum Apart {
     NoProcess,
 }
 
-/// What that process does: a component on standard input, machine code on standard output.
-pub fn compile_for_parent() -> Result<(), String> {
+/// What that process does: a component on standard input, machine code on standard output, within so much memory.
+pub fn compile_for_parent(memory_limit_bytes: u64) -> Result<(), String> {
+    // What is written to counts; address space that is only reserved does not.
+    let maximum = getrlimit(Resource::Data).maximum;
+    let current = maximum.map_or(memory_limit_bytes, |maximum| maximum.min(memory_limit_bytes));
+    setrlimit(Resource::Data, Rlimit { current: Some(current), maximum }).map_err(|error| error.to_string())?;
     let mut wasm = Vec::new();
     io::stdin().read_to_end(&mut wasm).map_err(|error| error.to_string())?;
     let code = super::engine::compile(&wasm).map_err(|error| format!("{error:#}"))?;

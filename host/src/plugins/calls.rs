@@ -7,13 +7,13 @@ use super::api::policy::{Context, Phases, Reviewed, Verdict};
 use super::api::provider::{Call, Capabilities, HttpReply, Step};
 use super::api::upstream::{Decoded, Progress, Translated};
 use super::api::{Event, Header, Problem};
-use super::configured::{CallError, Configured, Moment};
+use super::configured::{CallError, Configured, Moment, Occasion};
 use super::fault::Fault;
 
 /// Calls one function of one kind on a pooled instance, under the deadline.
 macro_rules! invoke {
-    ($configured:ident, $moment:expr, $kind:ident . $interface:ident . $function:ident ( $($argument:expr),* )) => {{
-        let mut taken = $configured.take($moment).await.map_err(|fault| $configured.failed(fault))?;
+    ($configured:ident, $occasion:expr, $kind:ident . $interface:ident . $function:ident ( $($argument:expr),* )) => {{
+        let mut taken = $configured.take($occasion.into()).await.map_err(|fault| $configured.failed(fault))?;
         let limit = $configured.limit();
         let live = &mut taken.live;
         let Some(exports) = live.exports.$kind.as_ref() else {
@@ -31,24 +31,33 @@ fn flatten<T>(answer: Result<Result<T, Problem>, CallError>) -> Result<T, CallEr
 
 /// Provider.
 impl Configured {
-    pub async fn capabilities(&self, moment: Moment) -> Result<Capabilities, CallError> {
-        invoke!(self, moment, provider.plugway_provider_provider.call_get_capabilities())
+    pub async fn capabilities(&self) -> Result<Capabilities, CallError> {
+        invoke!(self, Occasion::Building, provider.plugway_provider_provider.call_get_capabilities())
     }
 
     pub async fn plan(&self, moment: Moment, call: &Call) -> Result<Step, CallError> {
         self.fits(&call.members)?;
-        flatten(invoke!(self, moment, provider.plugway_provider_provider.call_plan(call)))
+        self.bounded_step(flatten(invoke!(self, moment, provider.plugway_provider_provider.call_plan(call)))?)
     }
 
     pub async fn resume(&self, moment: Moment, state: &String, reply: Option<&HttpReply>) -> Result<Step, CallError> {
-        flatten(invoke!(self, moment, provider.plugway_provider_provider.call_resume(state, reply)))
+        self.bounded_step(flatten(invoke!(self, moment, provider.plugway_provider_provider.call_resume(state, reply)))?)
+    }
+
+    fn bounded_step(&self, step: Step) -> Result<Step, CallError> {
+        match &step {
+            Step::Fetch(fetch) => self.bounded(&fetch.state)?,
+            Step::Wait(pause) => self.bounded(&pause.state)?,
+            Step::Send(_) | Step::Acquire(_) | Step::Reply(_) => {}
+        }
+        Ok(step)
     }
 }
 
 /// Format, upstream half.
 impl Configured {
-    pub async fn upstream_dialect(&self, moment: Moment) -> Result<String, CallError> {
-        invoke!(self, moment, upstream.plugway_format_upstream.call_dialect())
+    pub async fn upstream_dialect(&self) -> Result<String, CallError> {
+        invoke!(self, Occasion::Building, upstream.plugway_format_upstream.call_dialect())
     }
 
     pub async fn encode_request(
@@ -85,22 +94,24 @@ impl Configured {
         events: &[Event],
         end: bool,
     ) -> Result<Decoded, CallError> {
-        flatten(invoke!(
+        let decoded: Decoded = flatten(invoke!(
             self,
             moment,
             upstream.plugway_format_upstream.call_decode_events(operation, state, events, end)
-        ))
+        ))?;
+        self.bounded(&decoded.state)?;
+        Ok(decoded)
     }
 }
 
 /// Format, client half.
 impl Configured {
-    pub async fn client_dialect(&self, moment: Moment) -> Result<String, CallError> {
-        invoke!(self, moment, client.plugway_format_client.call_dialect())
+    pub async fn client_dialect(&self) -> Result<String, CallError> {
+        invoke!(self, Occasion::Building, client.plugway_format_client.call_dialect())
     }
 
-    pub async fn routes(&self, moment: Moment) -> Result<Vec<Route>, CallError> {
-        invoke!(self, moment, client.plugway_format_client.call_routes())
+    pub async fn routes(&self) -> Result<Vec<Route>, CallError> {
+        invoke!(self, Occasion::Building, client.plugway_format_client.call_routes())
     }
 
     pub async fn decode_request(
@@ -132,11 +143,13 @@ impl Configured {
         chunks: &[String],
         progress: &Progress,
     ) -> Result<Encoded, CallError> {
-        flatten(invoke!(
+        let encoded: Encoded = flatten(invoke!(
             self,
             moment,
             client.plugway_format_client.call_encode_events(operation, state, chunks, progress)
-        ))
+        ))?;
+        self.bounded(&encoded.state)?;
+        Ok(encoded)
     }
 
     pub async fn encode_problem(
@@ -152,8 +165,8 @@ impl Configured {
 
 /// Headers.
 impl Configured {
-    pub async fn variables(&self, moment: Moment, template: &str) -> Result<Vec<String>, CallError> {
-        flatten(invoke!(self, moment, headers.plugway_headers_headers.call_variables(template)))
+    pub async fn variables(&self, template: &str) -> Result<Vec<String>, CallError> {
+        flatten(invoke!(self, Occasion::Building, headers.plugway_headers_headers.call_variables(template)))
     }
 
     pub async fn render(
@@ -168,8 +181,8 @@ impl Configured {
 
 /// Policy.
 impl Configured {
-    pub async fn phases(&self, moment: Moment) -> Result<Phases, CallError> {
-        invoke!(self, moment, policy.plugway_policy_policy.call_get_phases())
+    pub async fn phases(&self) -> Result<Phases, CallError> {
+        invoke!(self, Occasion::Building, policy.plugway_policy_policy.call_get_phases())
     }
 
     pub async fn review_request(&self, moment: Moment, context: &Context, body: &String) -> Result<Verdict, CallError> {
@@ -190,6 +203,12 @@ impl Configured {
         chunks: &[String],
         end: bool,
     ) -> Result<Reviewed, CallError> {
-        flatten(invoke!(self, moment, policy.plugway_policy_policy.call_review_chunks(context, state, chunks, end)))
+        let reviewed: Reviewed = flatten(invoke!(
+            self,
+            moment,
+            policy.plugway_policy_policy.call_review_chunks(context, state, chunks, end)
+        ))?;
+        self.bounded(&reviewed.state)?;
+        Ok(reviewed)
     }
 }

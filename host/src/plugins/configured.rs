@@ -5,17 +5,17 @@
 
 use super::api::Problem;
 use super::fault::Fault;
-use super::plugin::{FREE_TICKS, Live, Plugin};
+use super::health::Health;
+use super::plugin::{FREE_TICKS, Live, Plugin, within};
+use super::slots::Shelf;
 use crate::config::Isolation;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// Instances of one configured plugin that may be running at once. Calls take microseconds, so more than one a thread
 /// is needed only while a slow one steps aside.
 const MAX_RUNNING: usize = 64;
-/// Idle instances that are kept. A call runs to its end on one thread unless it steps aside, so a few suffice.
-const MAX_IDLE: usize = 8;
 /// An instance whose memory has grown beyond this is not kept: one large body would hold it for ever.
 const MAX_IDLE_BYTES: usize = 8 * 1024 * 1024;
 /// How many times a text's size a guest needs to read it, build something of it and write that.
@@ -28,6 +28,21 @@ pub struct Moment {
     pub seed: u64,
 }
 
+/// What a call is made for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Occasion {
+    /// To learn what the plugin is. There is no time and no chance in it, as the answer depends on the settings alone; and
+    /// it says nothing of how well requests are served.
+    Building,
+    Request(Moment),
+}
+
+impl From<Moment> for Occasion {
+    fn from(moment: Moment) -> Self {
+        Occasion::Request(moment)
+    }
+}
+
 /// Why a call brought no answer.
 #[derive(Clone, Debug)]
 pub enum CallError {
@@ -37,19 +52,29 @@ pub enum CallError {
     Fault { plugin: String, fault: Fault },
 }
 
+/// The largest state that a plugin may keep for one conversation.
+const MAX_STATE_BYTES: usize = 256 * 1024;
+
 /// A plugin with its settings.
 pub struct Configured {
     pub plugin: Arc<Plugin>,
     settings: String,
     isolation: Isolation,
-    idle: Mutex<Vec<Live>>,
+    health: Arc<Health>,
+    idle: Arc<Shelf<Live>>,
     running: Semaphore,
-    /// Told when the plugin goes to rest.
+    /// Told when this use of the plugin goes to rest.
     watcher: Watcher,
 }
 
 /// Who wants to know that a plugin keeps trapping.
-pub type Watcher = Arc<dyn Fn(&Arc<Plugin>) + Send + Sync>;
+pub type Watcher = Arc<dyn Fn(Failing) + Send + Sync>;
+
+/// A plugin that keeps failing with these settings.
+pub struct Failing {
+    pub plugin: Arc<Plugin>,
+    pub settings: String,
+}
 
 impl Configured {
     /// Makes the first instance, so that settings which the plugin refuses are found here and not in a request.
@@ -60,10 +85,11 @@ impl Configured {
         watcher: Watcher,
     ) -> Result<Self, Fault> {
         let configured = Configured {
+            health: plugin.uses.with(&settings),
+            idle: plugin.slots.shelf(),
             plugin,
             settings,
             isolation,
-            idle: Mutex::new(Vec::new()),
             running: Semaphore::new(MAX_RUNNING),
             watcher,
         };
@@ -77,24 +103,38 @@ impl Configured {
         Arc::ptr_eq(&self.plugin, plugin) && self.settings == settings && self.isolation == isolation
     }
 
+    /// A JSON object.
+    pub fn settings(&self) -> &str {
+        &self.settings
+    }
+
+    /// Whether it is out of use after repeated faults.
+    pub fn is_resting(&self) -> bool {
+        self.health.resting().is_some()
+    }
+
     async fn fresh(&self) -> Result<Live, Fault> {
         let mut live = self.plugin.instantiate().await?;
         live.store.data_mut().begin(0, 0);
         let limit = self.plugin.load_timeout();
         let lifecycle = live.exports.lifecycle.plugway_plugin_lifecycle();
-        match tokio::time::timeout(limit, lifecycle.call_configure(&mut live.store, &self.settings)).await {
-            Ok(Ok(Ok(()))) => Ok(live),
-            Ok(Ok(Err(problem))) => Err(Fault::Unconfigured(problem.message)),
-            Ok(Err(error)) => Err(Fault::from_call(&error)),
-            Err(_) => Err(Fault::TookTooLong(limit)),
+        match within(limit, lifecycle.call_configure(&mut live.store, &self.settings)).await? {
+            Ok(()) => Ok(live),
+            Err(problem) => Err(Fault::Unconfigured(problem.message)),
         }
     }
 
     /// An instance for one call. It is on its own until [`Taken::finish`] says that the call went well.
-    pub(super) async fn take(&self, moment: Moment) -> Result<Taken<'_>, Fault> {
-        if let Some(left) = self.plugin.health.resting() {
-            return Err(Fault::OutOfUse(left));
-        }
+    pub(super) async fn take(&self, occasion: Occasion) -> Result<Taken<'_>, Fault> {
+        let (now_ms, seed) = match occasion {
+            Occasion::Building => (0, 0),
+            Occasion::Request(moment) => {
+                if let Some(left) = self.health.resting() {
+                    return Err(Fault::OutOfUse(left));
+                }
+                (moment.now_ms, moment.seed)
+            }
+        };
         let permit = match self.running.try_acquire() {
             Ok(permit) => permit,
             Err(_) => tokio::time::timeout(self.limit(), self.running.acquire())
@@ -103,15 +143,14 @@ impl Configured {
                 .and_then(Result::ok)
                 .ok_or(Fault::Busy(MAX_RUNNING))?,
         };
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut live = match idle {
+        let mut live = match self.idle.take() {
             Some(live) => live,
-            None => self.fresh().await.inspect_err(|fault| self.note(fault))?,
+            None => self.fresh().await.inspect_err(|fault| self.note(fault, occasion))?,
         };
-        live.store.data_mut().begin(moment.now_ms, moment.seed);
+        live.store.data_mut().begin(now_ms, seed);
         live.store.set_epoch_deadline(FREE_TICKS);
         live.store.set_hostcall_fuel(self.plugin.bounds.answer_bytes);
-        Ok(Taken { live, owner: self, _permit: permit, began: Instant::now() })
+        Ok(Taken { live, owner: self, occasion, _permit: permit, began: Instant::now() })
     }
 
     /// Refuses a request that the plugin could not work on within its memory: that is nobody's fault but the text's.
@@ -126,6 +165,14 @@ impl Configured {
         if text.len() <= limit { Ok(()) } else { Err(self.failed(Fault::AnswerTooLargeForIt { limit })) }
     }
 
+    /// Refuses a state that would make many conversations large.
+    pub(super) fn bounded(&self, state: &str) -> Result<(), CallError> {
+        match state.len() <= MAX_STATE_BYTES {
+            true => Ok(()),
+            false => Err(self.broke_contract("its state is larger than 256 KiB")),
+        }
+    }
+
     pub(super) fn limit(&self) -> Duration {
         self.plugin.bounds.call_timeout
     }
@@ -134,27 +181,36 @@ impl Configured {
         if self.isolation == Isolation::PerRequest || live.store.data().limits.memory_bytes > MAX_IDLE_BYTES {
             return;
         }
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < MAX_IDLE {
-            idle.push(live);
+        self.plugin.slots.put_back(&self.idle, live);
+    }
+
+    fn note(&self, fault: &Fault, occasion: Occasion) {
+        match occasion {
+            Occasion::Building => self.tell(fault),
+            Occasion::Request(_) => self.note_in_request(fault),
         }
     }
 
     /// Counts a fault, and speaks up when it was one too many.
-    fn note(&self, fault: &Fault) {
-        let plugin = &self.plugin;
-        plugin.stats.fault(fault.to_string());
-        tracing::error!(plugin = ?plugin, %fault, "a call into a plugin failed");
-        if fault.is_the_plugins() && plugin.health.fault() {
+    fn note_in_request(&self, fault: &Fault) {
+        self.tell(fault);
+        if fault.is_the_plugins() && self.health.fault() {
+            let plugin = &self.plugin;
             tracing::error!(plugin = ?plugin, "the plugin keeps failing and is taken out of use for a while");
-            (self.watcher)(plugin);
+            (self.watcher)(Failing { plugin: plugin.clone(), settings: self.settings.clone() });
         }
+    }
+
+    fn tell(&self, fault: &Fault) {
+        self.plugin.stats.fault(fault.to_string());
+        tracing::error!(plugin = ?self.plugin, %fault, "a call into a plugin failed");
     }
 
     /// A plugin that answered with something the contract forbids has failed as much as one that trapped.
     pub fn broke_contract(&self, what: impl Into<String>) -> CallError {
         let fault = Fault::BrokeContract(what.into());
-        self.note(&fault);
+        self.health.retract();
+        self.note_in_request(&fault);
         self.failed(fault)
     }
 
@@ -167,6 +223,7 @@ impl Configured {
 pub(super) struct Taken<'a> {
     pub live: Live,
     owner: &'a Configured,
+    occasion: Occasion,
     _permit: SemaphorePermit<'a>,
     began: Instant,
 }
@@ -178,14 +235,16 @@ impl Taken<'_> {
         owner.plugin.stats.call(self.began.elapsed());
         let fault = match outcome {
             Ok(Ok(value)) => {
-                owner.plugin.health.answer();
+                if matches!(self.occasion, Occasion::Request(_)) {
+                    owner.health.answer();
+                }
                 owner.put_back(self.live);
                 return Ok(value);
             }
             Ok(Err(error)) => Fault::from_call(&error),
             Err(_) => Fault::TookTooLong(owner.limit()),
         };
-        owner.note(&fault);
+        owner.note(&fault, self.occasion);
         Err(owner.failed(fault))
     }
 }

@@ -9,7 +9,7 @@ use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConf
 /// How often running guests look whether they should step aside for others.
 const TICK: Duration = Duration::from_millis(2);
 /// Instances alive at once, over all plugins. Each reserves address space, not memory.
-const MAX_INSTANCES: u32 = 1_000;
+pub const MAX_INSTANCES: u32 = 1_000;
 /// Enough for deep JSON and small enough that endless recursion ends at once.
 const MAX_STACK_BYTES: usize = 512 * 1024;
 /// Slots that keep their pages after an instance is gone. Warm instances are kept elsewhere; these serve fresh ones.

@@ -17,6 +17,8 @@ pub enum Fault {
     NoInstance(String),
     #[error("all {0} instances of the plugin are busy")]
     Busy(usize),
+    #[error("all {0} instances that may be alive over all plugins are running")]
+    NoSlot(usize),
     #[error("the plugin is out of use for another {} ms after repeated faults", .0.as_millis())]
     OutOfUse(Duration),
     #[error("the plugin refused its settings: {0}")]
@@ -52,6 +54,7 @@ impl Fault {
             Fault::Trapped(_) | Fault::TookTooLong(_) | Fault::TooMuch(_) | Fault::BrokeContract(_) => true,
             Fault::NoInstance(_)
             | Fault::Busy(_)
+            | Fault::NoSlot(_)
             | Fault::OutOfUse(_)
             | Fault::Unconfigured(_)
             | Fault::TooLargeForIt { .. }

@@ -1,6 +1,11 @@
 //! Whether a plugin deserves to be called. One that keeps trapping is left alone for a while, and longer each time.
+//!
+//! Only calls for requests count, and each use of a plugin for itself: what fails with one provider's settings may serve
+//! all others well.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A fault adds ten, an answer takes one away: below one fault in ten a plugin stays in use for ever.
@@ -8,6 +13,41 @@ const FAULT: i64 = 10;
 const LIMIT: i64 = 50;
 const FIRST_REST: Duration = Duration::from_secs(1);
 const LONGEST_REST: Duration = Duration::from_secs(60);
+
+/// Beyond this, what is known of settings that nobody uses any more is forgotten.
+const MAX_USES: usize = 64;
+
+/// How a plugin fares, by the settings that it is used with.
+#[derive(Default)]
+pub struct Uses(Mutex<HashMap<String, Arc<Health>>>);
+
+impl Uses {
+    /// Lasts longer than what is configured with the settings: a reload makes nobody well.
+    pub fn with(&self, settings: &str) -> Arc<Health> {
+        let mut uses = self.lock();
+        if let Some(known) = uses.get(settings) {
+            return known.clone();
+        }
+        if uses.len() >= MAX_USES {
+            uses.retain(|_, health| Arc::strong_count(health) > 1);
+        }
+        uses.entry(settings.to_owned()).or_default().clone()
+    }
+
+    /// Whether the plugin has served requests with these settings, and may go on.
+    pub fn serve_well(&self, settings: &str) -> bool {
+        self.lock().get(settings).is_some_and(|health| health.has_worked() && health.resting().is_none())
+    }
+
+    /// Whether any request was ever served.
+    pub fn have_worked(&self) -> bool {
+        self.lock().values().any(|health| health.has_worked())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<Health>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 pub struct Health {
     since: Instant,
@@ -67,8 +107,13 @@ impl Health {
         true
     }
 
+    /// The answer that was counted last broke the contract, so it was none.
+    pub fn retract(&self) {
+        self.answered.store(false, Ordering::Relaxed);
+    }
+
     /// Whether any call was ever answered: only such a version is worth going back to.
-    pub fn has_worked(&self) -> bool {
+    fn has_worked(&self) -> bool {
         self.answered.load(Ordering::Relaxed)
     }
 }
@@ -82,6 +127,19 @@ mod tests {
         let health = Health::default();
         assert_eq!([(); 5].map(|()| health.fault()), [false, false, false, false, true]);
         assert!(health.resting().is_some());
+    }
+
+    #[test]
+    fn only_what_served_with_the_same_settings_serves_well() {
+        let uses = Uses::default();
+        uses.with("good").answer();
+        uses.with("never asked");
+        uses.with("broke the contract").answer();
+        uses.with("broke the contract").retract();
+        uses.with("rests").answer();
+        (0..5).for_each(|_| _ = uses.with("rests").fault());
+        let settings = ["good", "never asked", "broke the contract", "rests", "unknown"];
+        assert_eq!(settings.map(|settings| uses.serve_well(settings)), [true, false, false, false, false]);
     }
 
     #[test]

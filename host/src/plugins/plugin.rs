@@ -1,13 +1,15 @@
 //! One version of one plugin, loaded: compiled, linked and asked who it is, but not yet configured.
 
+use super::api::provider::Preset;
 use super::api::{Manifest, client, headers, lifecycle, policy, provider, upstream};
-use super::artifact::Artifacts;
-use super::engine::Serving;
+use super::artifact::{Artifacts, CompileLimits};
+use super::engine::{MAX_INSTANCES, Serving};
 use super::guest::Guest;
-use super::health::Health;
+use super::health::Uses;
 use super::inspect::{Kind, MAX_FILE_BYTES, Refusal, Shape, inspect};
 use super::log_budget::LogBudget;
-use super::stats::Stats;
+use super::slots::{Slot, Slots};
+use super::stats::{Alive, Stats};
 use semver::Version;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -30,19 +32,26 @@ pub struct Runtime {
     serving: Serving,
     artifacts: Artifacts,
     bounds: Bounds,
+    slots: Arc<Slots<Live>>,
 }
 
 impl Runtime {
-    pub fn new(bounds: Bounds, cache_directory: &Path) -> Result<Self, EngineError> {
+    pub fn new(bounds: Bounds, compile: CompileLimits, cache_directory: &Path) -> Result<Self, EngineError> {
         let serving = Serving::new(bounds.memory_limit_bytes).map_err(EngineError)?;
-        Ok(Runtime { serving, artifacts: Artifacts::open(cache_directory), bounds })
+        let slots = Arc::new(Slots::new(MAX_INSTANCES as usize));
+        Ok(Runtime { serving, artifacts: Artifacts::open(cache_directory, compile), bounds, slots })
+    }
+
+    /// Gives back the instances that nobody has asked for in a while.
+    pub fn give_back_unused(&self) {
+        self.slots.give_back_unused();
     }
 
     /// Checks, compiles, links and introduces a plugin. Compiling takes long: call it off the serving threads.
     pub async fn load(&self, file: &Path, wasm: &[u8], generation: u64) -> Result<Plugin, LoadError> {
         let shape = inspect(wasm)?;
         let digest = super::artifact::digest(wasm);
-        let component = self.artifacts.load(&self.serving.engine, wasm, &digest).map_err(LoadError::Compile)?;
+        let component = self.artifacts.load(&self.serving.engine, wasm, &digest).await.map_err(LoadError::Compile)?;
         let pre = self.serving.linker.instantiate_pre(&component).map_err(LoadError::Link)?;
         let indices = Indices::find(&pre, &shape).map_err(LoadError::Contract)?;
         let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
@@ -56,10 +65,11 @@ impl Runtime {
             file: file.to_owned(),
             generation,
             shape,
-            stats: Stats::default(),
-            health: Health::default(),
+            stats: Arc::default(),
+            uses: Uses::default(),
             log: Arc::new(LogBudget::new(stem)),
             bounds: self.bounds,
+            slots: self.slots.clone(),
             pre,
             indices,
         };
@@ -120,10 +130,11 @@ pub struct Plugin {
     /// The generation that it came with.
     pub generation: u64,
     pub shape: Shape,
-    pub stats: Stats,
-    pub health: Health,
+    pub stats: Arc<Stats>,
+    pub uses: Uses,
     pub(super) log: Arc<LogBudget>,
     pub(super) bounds: Bounds,
+    pub(super) slots: Arc<Slots<Live>>,
     pre: InstancePre<Guest>,
     indices: Indices,
 }
@@ -155,14 +166,9 @@ impl Plugin {
     async fn introduce(&mut self) -> Result<(), LoadError> {
         let mut live = self.instantiate().await.map_err(LoadError::Describe)?;
         live.store.data_mut().begin(0, 0);
-        let limit = self.load_timeout();
         let describing = live.exports.lifecycle.plugway_plugin_lifecycle().call_describe(&mut live.store);
         let Manifest { name, version, description, settings_schema } =
-            match tokio::time::timeout(limit, describing).await {
-                Ok(Ok(manifest)) => manifest,
-                Ok(Err(error)) => return Err(LoadError::Describe(super::Fault::from_call(&error))),
-                Err(_) => return Err(LoadError::Describe(super::Fault::TookTooLong(limit))),
-            };
+            within(self.load_timeout(), describing).await.map_err(LoadError::Describe)?;
         let well_named = (1..=64).contains(&name.len())
             && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
         if !well_named {
@@ -177,6 +183,16 @@ impl Plugin {
         Ok(())
     }
 
+    /// The compatible services that a provider knows. They are asked for before it is configured, as one of them may bring
+    /// the very settings that it needs.
+    pub async fn presets(&self) -> Result<Vec<Preset>, super::Fault> {
+        let mut live = self.instantiate().await?;
+        live.store.data_mut().begin(0, 0);
+        let Some(provider) = &live.exports.provider else { return Ok(Vec::new()) };
+        let asking = provider.plugway_provider_provider().call_get_capabilities(&mut live.store);
+        Ok(within(self.load_timeout(), asking).await?.presets)
+    }
+
     /// Loading may take longer than a call: the first run of a guest builds its tables.
     pub(super) fn load_timeout(&self) -> Duration {
         self.bounds.call_timeout.max(Duration::from_secs(5))
@@ -184,6 +200,8 @@ impl Plugin {
 
     /// A new instance, not yet configured.
     pub(super) async fn instantiate(&self) -> Result<Live, super::Fault> {
+        let slot = self.slots.take(self.bounds.call_timeout).await;
+        let slot = slot.ok_or(super::Fault::NoSlot(self.slots.count()))?;
         let guest = Guest::new(self.bounds.memory_limit_bytes, self.log.clone());
         let mut store = Store::new(self.pre.engine(), guest);
         store.limiter(|guest| &mut guest.limits);
@@ -200,7 +218,19 @@ impl Plugin {
             .indices
             .load(&mut store, &instance)
             .map_err(|error| super::Fault::NoInstance(error.root_cause().to_string()))?;
-        Ok(Live { store, exports })
+        Ok(Live { store, exports, _alive: self.stats.instance(), _slot: slot })
+    }
+}
+
+/// What a call outside of any request gives, if it does in time.
+pub(super) async fn within<T>(
+    limit: Duration,
+    call: impl Future<Output = wasmtime::Result<T>>,
+) -> Result<T, super::Fault> {
+    match tokio::time::timeout(limit, call).await {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(super::Fault::from_call(&error)),
+        Err(_) => Err(super::Fault::TookTooLong(limit)),
     }
 }
 
@@ -212,6 +242,9 @@ pub(super) const FREE_TICKS: u64 = 2;
 pub(super) struct Live {
     pub store: Store<Guest>,
     pub exports: Exports,
+    _alive: Alive,
+    /// Dropped after the store, which holds what it stands for.
+    _slot: Slot,
 }
 
 macro_rules! exports {

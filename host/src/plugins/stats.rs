@@ -1,7 +1,7 @@
 //! What a plugin has done, counted.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 #[derive(Default)]
@@ -9,6 +9,8 @@ pub struct Stats {
     calls: AtomicU64,
     traps: AtomicU64,
     nanoseconds: AtomicU64,
+    /// Alive now, idle ones too.
+    instances: AtomicU64,
     last_error: Mutex<Option<String>>,
 }
 
@@ -20,7 +22,17 @@ impl Stats {
 
     pub fn fault(&self, error: String) {
         self.traps.fetch_add(1, Ordering::Relaxed);
-        *self.last_error.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(error);
+        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+    }
+
+    /// Counts an instance until what it gives is dropped.
+    pub fn instance(self: &Arc<Self>) -> Alive {
+        self.instances.fetch_add(1, Ordering::Relaxed);
+        Alive(self.clone())
+    }
+
+    pub fn instances(&self) -> u64 {
+        self.instances.load(Ordering::Relaxed)
     }
 
     pub fn calls(&self) -> u64 {
@@ -36,6 +48,15 @@ impl Stats {
     }
 
     pub fn last_error(&self) -> Option<String> {
-        self.last_error.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+        self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// An instance that is alive.
+pub struct Alive(Arc<Stats>);
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.0.instances.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -99,8 +99,14 @@ impl Files {
         Ok(present)
     }
 
-    /// Reads and loads a file; None where its bytes are those of the last time.
-    pub async fn prepare(&mut self, file: &Path, runtime: &Runtime, generation: u64) -> Option<Result<Plugin, String>> {
+    /// Reads and loads a file, and looks whether it can stand beside the others; None where its bytes are those of the last
+    /// time.
+    pub async fn load(
+        &mut self,
+        file: &Path,
+        runtime: &Runtime,
+        generation: u64,
+    ) -> Option<Result<Arc<Plugin>, String>> {
         let wasm = match plugins::read(file) {
             Ok(wasm) => wasm,
             Err(error) => return Some(Err(error.to_string())),
@@ -111,7 +117,14 @@ impl Files {
             return None;
         }
         entry.digest = digest;
-        Some(runtime.load(file, &wasm, generation).await.map_err(|error| error.to_string()))
+        let plugin = match runtime.load(file, &wasm, generation).await {
+            Ok(plugin) => plugin,
+            Err(error) => return Some(Err(error.to_string())),
+        };
+        let Some(other) = self.clash(file, &plugin) else { return Some(Ok(Arc::new(plugin))) };
+        let reason = format!("{plugin:?} is already loaded from {}; give this file another version", other.display());
+        self.does_not_fit(file);
+        Some(Err(reason))
     }
 
     /// The file did not fit among the others; it is looked at again after the next change that was taken.
@@ -134,7 +147,7 @@ impl Files {
     }
 
     /// Another file with a plugin of this name and version.
-    pub fn clash(&self, file: &Path, plugin: &Plugin) -> Option<&Path> {
+    fn clash(&self, file: &Path, plugin: &Plugin) -> Option<&Path> {
         // A file that has gone is one that was given this one's name, or will be taken out next.
         let others = self.entries.iter().filter(|(other, _)| *other != file && other.exists());
         others
@@ -159,7 +172,7 @@ impl Files {
         let entry = self.entries.entry(file.to_owned()).or_default();
         let before = entry.serving.replace(plugin);
         // One that never answered is not worth going back to.
-        if let Some(before) = before.filter(|before| before.health.has_worked()) {
+        if let Some(before) = before.filter(|before| before.uses.have_worked()) {
             entry.previous = Some(before);
         }
     }
@@ -168,15 +181,18 @@ impl Files {
         self.entries.remove(file)?.serving
     }
 
-    /// The version to go back to from a plugin that keeps failing, and the file it came from.
-    pub fn take_previous(&mut self, failing: &Arc<Plugin>) -> Option<(PathBuf, Arc<Plugin>)> {
-        let serves = |entry: &Entry| entry.serving.as_ref().is_some_and(|serving| Arc::ptr_eq(serving, failing));
-        let (file, entry) = self.entries.iter_mut().find(|(_, entry)| serves(entry))?;
-        Some((file.clone(), entry.previous.take()?))
+    /// The version to go back to from one that serves, and the file that held both.
+    pub fn previous(&self, serving: &Arc<Plugin>) -> Option<(PathBuf, Arc<Plugin>)> {
+        let serves = |entry: &Entry| entry.serving.as_ref().is_some_and(|plugin| Arc::ptr_eq(plugin, serving));
+        let (file, entry) = self.entries.iter().find(|(_, entry)| serves(entry))?;
+        Some((file.clone(), entry.previous.clone()?))
     }
 
-    pub fn put_back(&mut self, file: &Path, previous: Arc<Plugin>) {
-        if let Some(entry) = self.entries.get_mut(file) {
+    /// That version serves again.
+    pub fn put_back(&mut self, file: &Path) {
+        if let Some(entry) = self.entries.get_mut(file)
+            && let Some(previous) = entry.previous.take()
+        {
             entry.serving = Some(previous);
         }
     }

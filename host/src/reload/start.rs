@@ -2,11 +2,11 @@
 
 use super::files::{Change, Files};
 use super::{Event, Reloader, watch};
-use crate::config::Config;
-use crate::plugins::{Bounds, EngineError, Plugin, Runtime, Watcher};
+use crate::config::{Config, PluginsAtStart, Source};
+use crate::plugins::{Bounds, CompileLimits, EngineError, Failing, Runtime, Watcher};
 use crate::snapshot::{Ingredients, Live, Snapshot};
 use crate::telemetry::Metrics;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
@@ -20,31 +20,18 @@ pub struct Started {
 }
 
 /// Loads everything. A plugin that cannot be loaded harms nobody but those who need it.
-pub async fn start(
-    config: Config,
-    config_file: Option<PathBuf>,
-    metrics: Arc<Metrics>,
-) -> Result<Started, EngineError> {
-    let runtime = runtime(&config)?;
+pub async fn start(config: Config, source: Option<Source>, metrics: Arc<Metrics>) -> Result<Started, EngineError> {
     let (sender, events) = mpsc::channel(QUEUE);
     let watcher: Watcher = {
         let sender = sender.clone();
         // A full queue means that the loop is awake; the plugin will fail again.
-        Arc::new(move |plugin: &Arc<Plugin>| _ = sender.try_send(Event::Failing(plugin.clone())))
+        Arc::new(move |failing: Failing| _ = sender.try_send(Event::Failing(failing)))
     };
+    let config_file = source.as_ref().map(|source| source.file.as_path());
     // Watching begins before the first look, so that nothing falls between the two.
-    let notifications = watch::watch(&config.plugins.directory, config_file.as_deref(), sender);
-
-    let mut files = Files::new(config.plugins.directory.clone(), config_file.as_deref());
-    let refused = load_all(&mut files, &runtime).await;
-    let snapshot = Snapshot::build(Ingredients {
-        generation: 1,
-        config: Arc::new(config),
-        plugins: files.plugins(),
-        previous: None,
-        watcher: watcher.clone(),
-    })
-    .await;
+    let notifications = watch::watch(&config.plugins.directory, config_file, sender);
+    let started_with = config.at_start();
+    let First { runtime, files, snapshot, refused } = first(config, config_file, watcher.clone()).await?;
     for trouble in &snapshot.troubles {
         tracing::error!("{trouble}");
     }
@@ -57,7 +44,8 @@ pub async fn start(
         live: live.clone(),
         runtime,
         metrics,
-        config_file,
+        source,
+        started_with,
         files,
         events,
         watcher,
@@ -68,29 +56,42 @@ pub async fn start(
 
 /// The first generation and nothing else: what `check` looks at. Gives the refused files along.
 pub async fn look(config: Config) -> Result<(Snapshot, Vec<(PathBuf, String)>), EngineError> {
-    let runtime = runtime(&config)?;
-    let mut files = Files::new(config.plugins.directory.clone(), None);
+    let First { snapshot, refused, .. } = first(config, None, Arc::new(|_: Failing| {})).await?;
+    Ok((snapshot, refused))
+}
+
+struct First {
+    runtime: Runtime,
+    files: Files,
+    snapshot: Snapshot,
+    /// And why.
+    refused: Vec<(PathBuf, String)>,
+}
+
+async fn first(config: Config, config_file: Option<&Path>, watcher: Watcher) -> Result<First, EngineError> {
+    let runtime = runtime(&config.at_start().plugins)?;
+    let mut files = Files::new(config.plugins.directory.clone(), config_file);
     let refused = load_all(&mut files, &runtime).await;
     let snapshot = Snapshot::build(Ingredients {
         generation: 1,
         config: Arc::new(config),
         plugins: files.plugins(),
         previous: None,
-        watcher: Arc::new(|_: &Arc<Plugin>| {}),
+        watcher,
     })
     .await;
-    Ok((snapshot, refused))
+    Ok(First { runtime, files, snapshot, refused })
 }
 
 /// The runtime that a configuration asks for.
-pub fn runtime(config: &Config) -> Result<Runtime, EngineError> {
+pub fn runtime(plugins: &PluginsAtStart) -> Result<Runtime, EngineError> {
     let bounds = Bounds {
-        call_timeout: config.plugins.call_timeout,
-        memory_limit_bytes: config.plugins.memory_limit_bytes,
-        // A guest may hand back a body and a half: what it was given, and what it made of it.
-        answer_bytes: config.limits.body_bytes.saturating_mul(3) / 2,
+        call_timeout: plugins.call_timeout,
+        memory_limit_bytes: plugins.memory_limit_bytes,
+        answer_bytes: plugins.answer_bytes,
     };
-    Runtime::new(bounds, &config.plugins.cache_directory)
+    let compile = CompileLimits { time: plugins.compile_timeout, memory_bytes: plugins.compile_memory_bytes };
+    Runtime::new(bounds, compile, &plugins.cache_directory)
 }
 
 /// Everything in the folder; what was refused, and why.
@@ -98,14 +99,8 @@ async fn load_all(files: &mut Files, runtime: &Runtime) -> Vec<(PathBuf, String)
     let mut refused = Vec::new();
     for change in files.changes(None) {
         let Change::Written(file) = change else { continue };
-        match files.prepare(&file, runtime, 1).await {
-            Some(Ok(plugin)) => match files.clash(&file, &plugin) {
-                Some(other) => {
-                    let reason = format!("{plugin:?} is already loaded from {}", other.display());
-                    refused.push((file, reason));
-                }
-                None => files.replace(&file, Arc::new(plugin)),
-            },
+        match files.load(&file, runtime, 1).await {
+            Some(Ok(plugin)) => files.replace(&file, plugin),
             Some(Err(reason)) => refused.push((file, reason)),
             None => {}
         }

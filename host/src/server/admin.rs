@@ -17,8 +17,8 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
-pub async fn health() -> Json<Value> {
-    Json(json!({"status": "ok"}))
+pub async fn health(State(gateway): State<Arc<Gateway>>) -> Json<Value> {
+    Json(json!({"status": "ok", "reloading": gateway.metrics.is_following_disk()}))
 }
 
 pub async fn metrics(State(gateway): State<Arc<Gateway>>) -> Response {
@@ -64,6 +64,7 @@ fn describe(snapshot: &Snapshot, plugin: &Arc<Plugin>) -> Value {
         "file": plugin.file.file_name().map(|name| name.to_string_lossy().into_owned()),
         "generation": plugin.generation,
         "state": state(snapshot, plugin),
+        "resting": snapshot.resting(plugin),
         "last_error": plugin.stats.last_error(),
         "calls": plugin.stats.calls(),
         "traps": plugin.stats.traps(),
@@ -73,11 +74,11 @@ fn describe(snapshot: &Snapshot, plugin: &Arc<Plugin>) -> Value {
 }
 
 fn state(snapshot: &Snapshot, plugin: &Arc<Plugin>) -> &'static str {
-    match (plugin.health.resting(), snapshot.uses(plugin)) {
-        (Some(_), _) => "resting",
-        (None, true) => "serving",
-        (None, false) => "idle",
+    let mut uses = snapshot.uses(plugin).peekable();
+    if uses.peek().is_none() {
+        return "idle";
     }
+    if uses.all(|configured| configured.is_resting()) { "resting" } else { "serving" }
 }
 
 /// What plugins count themselves, read when somebody asks.
@@ -100,14 +101,16 @@ impl Collector for Plugins {
         encode(&mut encoder, "generations_alive", "Generations that some request still holds", &alive)?;
         let refused = ConstGauge::new(i64::try_from(self.gateway.live.refused().len()).unwrap_or(i64::MAX));
         encode(&mut encoder, "plugin_files_refused", "Files that lie in the folder and were refused", &refused)?;
-        per_plugin(&mut encoder, &snapshot, "plugin_calls", "Calls into a plugin", |plugin| {
-            plugin.stats.calls() as f64
+        let mut per_plugin = PerPlugin { encoder: &mut encoder, snapshot: &snapshot };
+        per_plugin.encode("plugin_calls", "Calls into a plugin", |plugin| ConstCounter::new(plugin.stats.calls()))?;
+        per_plugin.encode("plugin_traps", "Calls that failed by the plugin's fault", |plugin| {
+            ConstCounter::new(plugin.stats.traps())
         })?;
-        per_plugin(&mut encoder, &snapshot, "plugin_traps", "Calls that failed by the plugin's fault", |plugin| {
-            plugin.stats.traps() as f64
+        per_plugin.encode("plugin_seconds", "Time in a plugin", |plugin| {
+            ConstCounter::new(plugin.stats.time().as_secs_f64())
         })?;
-        per_plugin(&mut encoder, &snapshot, "plugin_seconds", "Time in a plugin", |plugin| {
-            plugin.stats.time().as_secs_f64()
+        per_plugin.encode("plugin_instances", "Instances that are alive, idle ones too", |plugin| {
+            ConstGauge::new(i64::try_from(plugin.stats.instances()).unwrap_or(i64::MAX))
         })
     }
 }
@@ -116,18 +119,21 @@ fn encode(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, metric: &
     metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)
 }
 
-fn per_plugin(
-    encoder: &mut DescriptorEncoder<'_>,
-    snapshot: &Snapshot,
-    name: &str,
-    help: &str,
-    value: impl Fn(&Plugin) -> f64,
-) -> std::fmt::Result {
-    let kind = ConstCounter::new(0.0_f64).metric_type();
-    let mut family = encoder.encode_descriptor(name, help, None, kind)?;
-    for plugin in &snapshot.plugins {
-        let labels = [("plugin", plugin.name.clone()), ("version", plugin.version.to_string())];
-        ConstCounter::new(value(plugin)).encode(family.encode_family(&labels)?)?;
+/// One sample for each plugin.
+struct PerPlugin<'a, 'b> {
+    encoder: &'a mut DescriptorEncoder<'b>,
+    snapshot: &'a Snapshot,
+}
+
+impl PerPlugin<'_, '_> {
+    fn encode<M: EncodeMetric>(&mut self, name: &str, help: &str, metric: impl Fn(&Plugin) -> M) -> std::fmt::Result {
+        let Some(first) = self.snapshot.plugins.first() else { return Ok(()) };
+        let kind = metric(first).metric_type();
+        let mut family = self.encoder.encode_descriptor(name, help, None, kind)?;
+        for plugin in &self.snapshot.plugins {
+            let labels = [("plugin", plugin.name.clone()), ("version", plugin.version.to_string())];
+            metric(plugin).encode(family.encode_family(&labels)?)?;
+        }
+        Ok(())
     }
-    Ok(())
 }

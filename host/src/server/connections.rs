@@ -1,7 +1,6 @@
 //! Who serves a connection: each new one goes to the thread that has the fewest.
 
 use super::LAST_CALL;
-use crate::config::Limits;
 use axum::Router;
 use axum::body::Body;
 use hyper::server::conn::http1;
@@ -87,13 +86,13 @@ impl Worker {
     pub fn start(
         index: usize,
         router: Router,
-        limits: Limits,
+        caller_timeout: Duration,
         stopping: watch::Receiver<bool>,
     ) -> io::Result<(Self, JoinHandle<()>)> {
         let (queue, seated) = mpsc::channel(QUEUE);
         let connections = Arc::new(AtomicUsize::new(0));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let host = Host { router, limits, stopping, connections: connections.clone() };
+        let host = Host { router, caller_timeout, stopping, connections: connections.clone() };
         let thread = std::thread::Builder::new().name(format!("serve-{index}")).spawn(move || {
             runtime.block_on(host.serve(seated));
             runtime.shutdown_timeout(LAST_CALL);
@@ -105,7 +104,7 @@ impl Worker {
 /// A serving thread, seen from inside.
 struct Host {
     router: Router,
-    limits: Limits,
+    caller_timeout: Duration,
     stopping: watch::Receiver<bool>,
     connections: Arc<AtomicUsize>,
 }
@@ -135,7 +134,7 @@ impl Host {
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(self.limits.caller_timeout)
+            .header_read_timeout(self.caller_timeout)
             .max_headers(MAX_HEADERS)
             .max_buf_size(MAX_BUFFER_BYTES)
             .serve_connection(TokioIo::new(stream), service);

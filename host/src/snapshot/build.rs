@@ -1,21 +1,18 @@
 //! Makes a generation from a configuration and the plugins that are loaded. Nothing here can fail as a whole: what cannot
 //! be set up is a trouble, and whether troubles are acceptable is for the one who asked.
 
+use super::place::{self, Origin};
 use super::routes::{ClientRoute, Routes, Speaker};
 use super::{Alive, PolicyUse, Ready, Snapshot, Target, Template, Templates, operation};
 use crate::config::{self, Config, Isolation, PluginRequest};
 use crate::plugins::api::client::Route;
 use crate::plugins::api::policy::Phases;
-use crate::plugins::api::provider::Preset;
-use crate::plugins::{CallError, Configured, Kind, Moment, Plugin, Watcher};
-use http::{Method, Uri};
+use crate::plugins::{CallError, Configured, Kind, Plugin, Watcher};
+use http::Method;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
-
-/// Calls made while building have no time and no chance in them: what they return depends on the settings alone.
-const BUILDING: Moment = Moment { now_ms: 0, seed: 0 };
 
 /// Variables that a header template may use; `request.header.<name>` besides.
 const TEMPLATE_VARIABLES: &[&str] = &["api_key", "model", "provider", "request_id"];
@@ -58,10 +55,8 @@ impl Snapshot {
         }
         let mut providers = BTreeMap::new();
         for provider in config.providers.values() {
-            let ready = builder.provider(provider).await;
-            let path = format!("providers.{}", provider.name);
-            let ready = ready.map(Arc::new).map_err(|message| builder.trouble(path, message));
-            providers.insert(provider.name.clone(), Arc::new(Target { config: provider.clone(), ready }));
+            let target = builder.target(provider.clone()).await;
+            providers.insert(provider.name.clone(), Arc::new(target));
         }
         let policies = builder.policies(&config.policies).await;
         let Builder { configured, troubles, .. } = builder;
@@ -182,12 +177,12 @@ impl Builder<'_> {
         }
         let format = self.configure(plugin.clone(), &Map::new(), Isolation::Shared).await?;
         if plugin.is(Kind::FormatUpstream) {
-            let dialect = format.upstream_dialect(BUILDING).await.map_err(in_words)?;
+            let dialect = format.upstream_dialect().await.map_err(in_words)?;
             upstream.entry(dialect).or_insert_with(|| format.clone());
         }
         if plugin.is(Kind::FormatClient) {
-            let dialect = format.client_dialect(BUILDING).await.map_err(in_words)?;
-            let described = format.routes(BUILDING).await.map_err(in_words)?.into_iter();
+            let dialect = format.client_dialect().await.map_err(in_words)?;
+            let described = format.routes().await.map_err(in_words)?.into_iter();
             let mounted = described
                 .map(|route| client_route(route, &dialect, &format))
                 .collect::<Result<_, _>>()
@@ -197,16 +192,29 @@ impl Builder<'_> {
         Ok(())
     }
 
+    /// A provider, usable or not. Where its keys went before by a plugin's word, they go, or nowhere.
+    async fn target(&mut self, provider: Arc<config::Provider>) -> Target {
+        let before = self.previous.and_then(|previous| previous.provider(&provider.name));
+        let home = before.filter(|before| before.config == provider).and_then(|before| before.home.clone());
+        let ready = match (self.provider(&provider).await, &home) {
+            (Ok(ready), Some(home)) => home.check(ready),
+            (ready, _) => ready,
+        };
+        let ready =
+            ready.map(Arc::new).map_err(|message| self.trouble(format!("providers.{}", provider.name), message));
+        let home = home.or_else(|| Origin::of_keys(&provider, ready.as_ref().ok()?));
+        Target { config: provider, home, ready }
+    }
+
     async fn provider(&mut self, provider: &config::Provider) -> Result<Ready, String> {
         let plugin = self.find(&provider.plugin, Kind::Provider)?;
-        let mut configured = self.configure(plugin.clone(), &provider.settings, provider.isolation).await?;
-        let mut capabilities = configured.capabilities(BUILDING).await.map_err(in_words)?;
-        let preset = find_preset(provider, &capabilities.presets)?.cloned();
-        if let Some(preset) = &preset {
-            let settings = lay_over(preset, &provider.settings)?;
-            configured = self.configure(plugin, &settings, provider.isolation).await?;
-            capabilities = configured.capabilities(BUILDING).await.map_err(in_words)?;
-        }
+        let preset = place::preset(&plugin, provider).await?;
+        let settings = match &preset {
+            Some(preset) => place::lay_over(preset, &provider.settings)?,
+            None => provider.settings.clone(),
+        };
+        let configured = self.configure(plugin, &settings, provider.isolation).await?;
+        let capabilities = configured.capabilities().await.map_err(in_words)?;
         let needs_key = preset.as_ref().map_or(capabilities.needs_key, |preset| preset.needs_key);
         let key_less = provider.key_less.unwrap_or(!needs_key);
         if !key_less && provider.keys.is_empty() {
@@ -214,7 +222,7 @@ impl Builder<'_> {
                 "it has no keys; add one under `keys`, or say `custom_provider_config: {is_key_less: true}`".to_owned()
             );
         }
-        let base_url = base_url(provider, preset.as_ref(), capabilities.default_base_url.as_deref())?;
+        let base_url = place::base_url(provider, preset.as_ref(), capabilities.default_base_url.as_deref())?;
         let headers = self.header_templates(provider).await?;
         Ok(Ready { plugin: configured, capabilities, base_url, key_less, headers })
     }
@@ -256,7 +264,7 @@ impl Builder<'_> {
     async fn policy(&mut self, policy: &config::Policy) -> Result<(Arc<Configured>, Phases), String> {
         let plugin = self.find(&policy.plugin, Kind::Policy)?;
         let configured = self.configure(plugin, &policy.settings, policy.isolation).await?;
-        let phases = configured.phases(BUILDING).await.map_err(in_words)?;
+        let phases = configured.phases().await.map_err(in_words)?;
         Ok((configured, phases))
     }
 }
@@ -271,54 +279,13 @@ fn client_route(route: Route, dialect: &str, format: &Arc<Configured>) -> Result
 
 /// What stands in a template, all of it known.
 async fn template_variables(plugin: &Configured, template: &str) -> Result<Vec<String>, String> {
-    let variables = plugin.variables(BUILDING, template).await.map_err(in_words)?;
+    let variables = plugin.variables(template).await.map_err(in_words)?;
     match variables.iter().find(|variable| !is_known_variable(variable)) {
         None => Ok(variables),
         Some(unknown) => {
             let known = TEMPLATE_VARIABLES.join(", ");
             Err(format!("unknown variable `{unknown}`; known are {known} and {HEADER_VARIABLE}<name>"))
         }
-    }
-}
-
-fn find_preset<'a>(provider: &config::Provider, presets: &'a [Preset]) -> Result<Option<&'a Preset>, String> {
-    let Some(name) = &provider.preset else { return Ok(None) };
-    if let Some(preset) = presets.iter().find(|preset| preset.name == *name) {
-        return Ok(Some(preset));
-    }
-    let known: Vec<&str> = presets.iter().map(|preset| preset.name.as_str()).collect();
-    match known.is_empty() {
-        true => Err(format!("preset: the plugin `{}` has no presets", provider.plugin.name)),
-        false => Err(format!("preset: there is no preset `{name}`; the plugin has {}", known.join(", "))),
-    }
-}
-
-/// The preset's settings with the configuration's own laid over them.
-fn lay_over(preset: &Preset, own: &Map<String, Value>) -> Result<Map<String, Value>, String> {
-    let mut settings: Map<String, Value> = match preset.settings.trim() {
-        "" => Map::new(),
-        text => {
-            serde_json::from_str(text).map_err(|error| format!("the preset's settings are no JSON object: {error}"))?
-        }
-    };
-    settings.extend(own.clone());
-    Ok(settings)
-}
-
-/// Where calls go: as configured, else as the preset says, else as the plugin says.
-fn base_url(
-    provider: &config::Provider,
-    preset: Option<&Preset>,
-    default: Option<&str>,
-) -> Result<Option<Uri>, String> {
-    if let Some(url) = &provider.network.base_url {
-        return Ok(Some(url.clone()));
-    }
-    let Some(text) = preset.map(|preset| preset.base_url.as_str()).or(default) else { return Ok(None) };
-    let url: Uri = text.parse().map_err(|_| format!("the plugin's own base URL `{text}` is none"))?;
-    match url.scheme_str() {
-        Some("http" | "https") if url.authority().is_some() => Ok(Some(url)),
-        _ => Err(format!("the plugin's own base URL `{text}` is neither http nor https")),
     }
 }
 

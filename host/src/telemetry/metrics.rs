@@ -60,6 +60,7 @@ pub struct Metrics {
     first_token_seconds: Family<ProviderLabels, Histogram>,
     tokens: Family<TokenLabels, Counter>,
     reloads: Family<ReloadLabels, Counter>,
+    reloading: Gauge,
 }
 
 /// From a millisecond to two minutes.
@@ -77,6 +78,7 @@ impl Default for Metrics {
             first_token_seconds: Family::new_with_constructor(histogram),
             tokens: Family::default(),
             reloads: Family::default(),
+            reloading: Gauge::default(),
         };
         metrics.register();
         metrics
@@ -94,6 +96,7 @@ impl Metrics {
         registry.register_with_unit("first_token", first, Unit::Seconds, self.first_token_seconds.clone());
         registry.register("tokens", "Tokens that upstreams reported", self.tokens.clone());
         registry.register("reloads", "Changes of plugins and configuration", self.reloads.clone());
+        registry.register("reloading", "1 as long as changes on disk are taken", self.reloading.clone());
     }
 
     pub(super) fn request_begins(&self) {
@@ -130,6 +133,15 @@ impl Metrics {
             ReloadOutcome::RolledBack => "rolled_back",
         };
         self.reloads.get_or_create(&ReloadLabels { outcome: Word(word) }).inc();
+    }
+
+    /// Whether somebody takes changes on disk.
+    pub fn follows_disk(&self, follows: bool) {
+        self.reloading.set(follows.into());
+    }
+
+    pub fn is_following_disk(&self) -> bool {
+        self.reloading.get() > 0
     }
 
     pub fn in_flight(&self) -> i64 {

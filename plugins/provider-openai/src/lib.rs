@@ -13,7 +13,7 @@ mod stream_usage;
 mod token_limit;
 
 use operation::Operation;
-use plugway_sdk::{Call, Capabilities, Outgoing, Plugin, Problem, ProblemKind, Provider, Step};
+use plugway_sdk::{Call, Capabilities, Outgoing, Plugin, Preset, Problem, ProblemKind, Provider, Step};
 use serde_json::Value;
 use settings::Settings;
 
@@ -40,7 +40,10 @@ impl Provider for OpenAi {
         Capabilities::of(operation::names())
             .base_url("https://api.openai.com")
             .reads(self.settings.stream_usage.reads().into_iter().chain(self.settings.max_tokens_name.reads()))
-            .presets(presets::all())
+    }
+
+    fn presets() -> Vec<Preset> {
+        presets::all()
     }
 
     fn plan(&self, call: &Call) -> Result<Step, Problem> {

@@ -11,9 +11,6 @@ use crate::plugins::api::upstream::{Decoded, Progress};
 use crate::plugins::{Configured, Moment};
 use std::sync::Arc;
 
-/// The largest state that a plugin may keep for one conversation.
-pub const MAX_STATE_BYTES: usize = 256 * 1024;
-
 pub enum Interpreter {
     Canonical,
     Format(Decoding),
@@ -148,15 +145,10 @@ impl Decoding {
     }
 
     async fn call(&self, events: &[Event], ended: bool) -> Result<Decoded, Failure> {
-        let decoded = self
-            .format
+        self.format
             .decode_events(self.moment, &self.operation, &self.state, events, ended)
             .await
-            .map_err(problem::from_call)?;
-        match decoded.state.len() <= MAX_STATE_BYTES {
-            true => Ok(decoded),
-            false => Err(problem::from_call(self.format.broke_contract("its state is larger than 256 KiB"))),
-        }
+            .map_err(problem::from_call)
     }
 }
 

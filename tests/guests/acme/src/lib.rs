@@ -3,7 +3,7 @@
 
 use plugway_sdk::{
     Acquisition, Body, Call, Capabilities, Fetch, Framing, HttpReply, Level, LocalReply, Outgoing, Pause, Plugin,
-    Problem, Provider, Step,
+    Preset, Problem, Provider, Step,
 };
 use serde::Deserialize;
 use serde_json::json;
@@ -35,6 +35,11 @@ enum Behaviour {
     /// Sends, with a state of this many megabytes.
     StateBomb {
         megabytes: usize,
+    },
+    /// Answers, if it was told what it needs.
+    Demanding {
+        #[serde(rename = "needed")]
+        _needed: String,
     },
     /// Derives a credential from the upstream's reply, then puts it into a header.
     Acquire {
@@ -155,11 +160,25 @@ impl Plugin for Acme {
 impl Provider for Acme {
     fn capabilities(&self) -> Capabilities {
         let capabilities = Capabilities::of(["chat_completion", "chat_completion_stream", "file"]).reads(["messages"]);
+        let capabilities = match __plugway::stamp().base_url {
+            Some(url) => capabilities.base_url(&url),
+            None => capabilities,
+        };
         match &self.behaviour {
             Behaviour::Send(sending) | Behaviour::Fetch(sending) if sending.credential.is_some() => capabilities,
             Behaviour::Acquire { .. } | Behaviour::Snoop => capabilities,
             _ => capabilities.key_less(),
         }
+    }
+
+    /// What the demanding need.
+    fn presets() -> Vec<Preset> {
+        vec![Preset {
+            name: "generous".to_owned(),
+            base_url: "http://localhost:9".to_owned(),
+            needs_key: false,
+            settings: json!({"needed": "this"}).to_string(),
+        }]
     }
 
     fn plan(&self, call: &Call) -> Result<Step, Problem> {
@@ -169,6 +188,7 @@ impl Provider for Acme {
         __plugway::stamp().in_plan.act();
         Ok(match &self.behaviour {
             Behaviour::Answer { chunks } => answer(call, *chunks),
+            Behaviour::Demanding { .. } => answer(call, 3),
             Behaviour::Send(sending) => sending.outgoing().into(),
             Behaviour::Fetch(sending) | Behaviour::FetchForever(sending) => fetch(sending),
             Behaviour::WaitForever => wait(100),

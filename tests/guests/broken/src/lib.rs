@@ -3,8 +3,8 @@
 //! the encoder does.
 
 use plugway_sdk::{
-    ClientFormat, Event, Header, NoSettings, Place, Plugin, Problem, ProblemKind, Progress, Route, Translated,
-    UpstreamFormat,
+    ClientFormat, Context, Event, Header, NoSettings, Phases, Place, Plugin, Policy, Problem, ProblemKind, Progress,
+    Route, Translated, UpstreamFormat,
 };
 use serde::Deserialize;
 use serde_json::json;
@@ -123,7 +123,7 @@ impl UpstreamFormat for Broken {
 /// Callers say `{"model": …, "do": {…}}`, and what is to be done is done to the caller's side.
 impl ClientFormat for Broken {
     const DIALECT: &'static str = "broken-client";
-    type State = ();
+    type State = String;
 
     /// Under the name `format-rival` it wants a route that it has under its own, and one that is free.
     fn routes(&self) -> Vec<Route> {
@@ -166,7 +166,10 @@ impl ClientFormat for Broken {
         Ok(body.to_owned())
     }
 
-    fn encode_chunk(&self, _: &str, (): &mut (), chunk: &str, events: &mut Vec<Event>) -> Result<(), Problem> {
+    fn encode_chunk(&self, _: &str, state: &mut String, chunk: &str, events: &mut Vec<Event>) -> Result<(), Problem> {
+        if chunk.contains("grow the encoder") {
+            state.push_str(&"s".repeat(1 << 20));
+        }
         if chunk.contains("trap the encoder") {
             panic!("as the chunk says");
         }
@@ -174,12 +177,12 @@ impl ClientFormat for Broken {
         Ok(())
     }
 
-    fn encode_end(&self, _: &str, (): &mut (), events: &mut Vec<Event>) -> Result<(), Problem> {
+    fn encode_end(&self, _: &str, _: &mut String, events: &mut Vec<Event>) -> Result<(), Problem> {
         events.push(Event::named("end", "{}"));
         Ok(())
     }
 
-    fn encode_failure(&self, _: &str, (): &mut (), problem: &Problem, events: &mut Vec<Event>) {
+    fn encode_failure(&self, _: &str, _: &mut String, problem: &Problem, events: &mut Vec<Event>) {
         events.push(Event::named("error", json!({"broken": problem.message}).to_string()));
     }
 
@@ -188,6 +191,29 @@ impl ClientFormat for Broken {
             panic!("as the problem says");
         }
         json!({"broken": problem.message, "status": status}).to_string()
+    }
+}
+
+/// A policy whose state grows where a chunk says so.
+impl Policy for Broken {
+    type State = String;
+
+    fn phases(&self) -> Phases {
+        Phases::CHUNKS
+    }
+
+    fn review_chunk(
+        &self,
+        _: &Context,
+        state: &mut String,
+        chunk: String,
+        chunks: &mut Vec<String>,
+    ) -> Result<Option<Problem>, Problem> {
+        if chunk.contains("grow the policy") {
+            state.push_str(&"s".repeat(1 << 20));
+        }
+        chunks.push(chunk);
+        Ok(None)
     }
 }
 
@@ -212,4 +238,4 @@ fn spin<T>() -> T {
     }
 }
 
-stamp::export!(Broken as "format-broken": format_upstream, format_client);
+stamp::export!(Broken as "format-broken": format_upstream, format_client, policy);

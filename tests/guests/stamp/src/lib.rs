@@ -22,6 +22,9 @@ pub struct Stamp {
     /// Providers only.
     #[serde(default)]
     pub in_plan: Conduct,
+    /// Providers only: where calls go unless the configuration says where.
+    #[serde(default)]
+    pub base_url: Option<String>,
 }
 
 /// What happens in a call that is made while the component is loaded, or in every plan.
