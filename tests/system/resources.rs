@@ -1,6 +1,7 @@
 //! What the gateway takes from the machine has bounds, and what it does not need it gives back.
 
-use crate::gateway::{Setup, openai, wait_until};
+use crate::dialects::Dialect;
+use crate::gateway::{Gateway, Setup, openai, wait_until};
 use crate::guests::Component;
 use crate::upstream::{Reply, Upstream};
 use serde_json::{Value, json};
@@ -97,6 +98,18 @@ async fn nobody_keeps_a_large_state() {
     let reviewed = gateway.stream("wire/policy", "hello").await;
     assert!(!reviewed.is_done(), "never complete: {}", reviewed.text());
     gateway.wait_for_log(&["format-broken", "256 KiB"]).await;
+}
+
+/// Hundreds of small events in one packed read come out as they went in.
+#[tokio::test]
+async fn many_events_at_once_are_all_handed_on() {
+    let upstream = Upstream::start().await;
+    let words = "word ".repeat(2_000);
+    let frames = Dialect::Anthropic.frames(&Dialect::Anthropic.stream(&words));
+    upstream.on_path("/v1/messages", Reply::sse(&frames).at_once().gzip());
+    let gateway = Gateway::with(&[("anthropic", crate::gateway::anthropic(&upstream.url()))]).await;
+    let answer = gateway.stream("anthropic/m", "hello").await;
+    assert_eq!((answer.content(), answer.is_done()), (words, true));
 }
 
 #[tokio::test]

@@ -17,6 +17,8 @@ use std::collections::VecDeque;
 
 /// Frames that are taken together. More would make the first of them wait.
 const MAX_BATCH: usize = 64;
+/// And their bytes, beyond which no further frame is taken: a plugin gets a batch as a whole, several times over.
+const MAX_BATCH_BYTES: usize = 256 * 1024;
 
 /// What one read brought.
 #[derive(Default)]
@@ -80,6 +82,9 @@ struct Reading {
     decoder: Decoder,
     interpreter: Interpreter,
     scrub: Scrub,
+    waiting: Waiting,
+    /// Set when the body has ended, or cannot be read any further; what waits comes before it.
+    end: Option<Result<(), Failure>>,
 }
 
 impl AnswerStream {
@@ -109,7 +114,8 @@ impl AnswerStream {
         limits: &Limits,
     ) -> Self {
         let decoder = Decoder::new(framing, limits.event_bytes);
-        let source = Source::Upstream(Box::new(Reading { body, decoder, interpreter, scrub }));
+        let reading = Reading { body, decoder, interpreter, scrub, waiting: Waiting::default(), end: None };
+        let source = Source::Upstream(Box::new(reading));
         AnswerStream { headers: HeaderMap::new(), passing, held: VecDeque::new(), source, look: Look::Inspect }
     }
 
@@ -159,59 +165,126 @@ impl Source {
 
 impl Reading {
     async fn read(&mut self, passing: Passing, look: Look) -> Batch {
-        let Reading { body, decoder, interpreter, scrub } = self;
         loop {
-            let mut frames = Vec::new();
-            let taken = take(body, decoder, &mut frames).await;
-            frames.iter_mut().for_each(|frame| scrub.frame(frame));
-            let (cut, ended) = match taken {
-                Ok(Taken::Some(cut)) => (cut, false),
-                Ok(Taken::Last(cut)) => (cut, true),
-                Err(failure) if frames.is_empty() => return Batch::ending(failure),
-                Err(failure) => {
-                    // What came before it is good.
-                    let mut batch = interpreter.interpret(frames, false, passing, look).await;
-                    batch.end.get_or_insert(Err(failure));
-                    return batch;
-                }
-            };
-            let mut batch = interpreter.interpret(frames, ended && cut.is_none(), passing, look).await;
-            if batch.end.is_none()
-                && let Some(error) = cut
-            {
-                batch.end = Some(Err(
-                    Failure::upstream(format!("the provider's stream broke off: {error}")).code("upstream_cut")
-                ));
+            let (frames, end) = self.next().await;
+            let mut batch = self.interpreter.interpret(frames, end == Some(Ok(())), passing, look).await;
+            if let (None, Some(Err(failure))) = (&batch.end, end) {
+                batch.end = Some(Err(failure));
             }
             if batch.end.is_some() || !batch.chunks.is_empty() || !batch.raw.is_empty() {
                 return batch;
             }
         }
     }
-}
 
-/// What a look at the body brought, and why it cannot be cut further, where it cannot.
-enum Taken {
-    Some(Option<FramingError>),
-    Last(Option<FramingError>),
-}
+    /// The frames of the next batch, and how the body ended where they are the last.
+    async fn next(&mut self) -> (Vec<Frame>, Option<Result<(), Failure>>) {
+        if self.waiting.is_empty() && self.end.is_none() {
+            self.end = match self.fill().await {
+                Ok(Read::Some) => None,
+                Ok(Read::All) => Some(Ok(())),
+                Err(failure) => Some(Err(failure)),
+            };
+        }
+        let mut frames = self.waiting.batch();
+        frames.iter_mut().for_each(|frame| self.scrub.frame(frame));
+        let end = if self.waiting.is_empty() { self.end.take() } else { None };
+        (frames, end)
+    }
 
-/// All frames that are here, at least some bytes' worth.
-async fn take(body: &mut UpstreamBody, decoder: &mut Decoder, frames: &mut Vec<Frame>) -> Result<Taken, Failure> {
-    let Some(bytes) = body.next().await? else { return Ok(Taken::Last(decoder.finish(frames).err())) };
-    let mut cut = decoder.push(bytes, frames).err();
-    while cut.is_none() && frames.len() < MAX_BATCH {
-        match body.more().await? {
-            None => return Ok(Taken::Last(decoder.finish(frames).err())),
-            Some(bytes) if bytes.is_empty() => break,
-            Some(bytes) => cut = decoder.push(bytes, frames).err(),
+    /// All frames that are here, at least some bytes' worth.
+    async fn fill(&mut self) -> Result<Read, Failure> {
+        let mut bytes = self.body.next().await?;
+        loop {
+            match bytes {
+                None => {
+                    self.waiting.cut(|frames| self.decoder.finish(frames))?;
+                    return Ok(Read::All);
+                }
+                Some(bytes) if bytes.is_empty() => return Ok(Read::Some),
+                Some(bytes) => self.waiting.cut(|frames| self.decoder.push(bytes, frames))?,
+            }
+            if self.waiting.fill_a_batch() {
+                return Ok(Read::Some);
+            }
+            bytes = self.body.more().await?;
         }
     }
-    Ok(Taken::Some(cut))
+}
+
+enum Read {
+    Some,
+    /// The body has ended as it should.
+    All,
+}
+
+/// Frames that have been cut and not yet been handed on. One packed read can bring thousands.
+#[derive(Default)]
+struct Waiting {
+    frames: VecDeque<Frame>,
+    bytes: usize,
+}
+
+impl Waiting {
+    fn is_empty(&self) -> bool {
+        self.frames.is_empty()
+    }
+
+    fn fill_a_batch(&self) -> bool {
+        self.frames.len() >= MAX_BATCH || self.bytes >= MAX_BATCH_BYTES
+    }
+
+    /// Takes what was cut, also where cutting failed in the end.
+    fn cut(&mut self, cut: impl FnOnce(&mut Vec<Frame>) -> Result<(), FramingError>) -> Result<(), Failure> {
+        let mut frames = Vec::new();
+        let outcome = cut(&mut frames);
+        self.bytes += frames.iter().map(|frame| frame.raw.len()).sum::<usize>();
+        self.frames.extend(frames);
+        outcome.map_err(|error| {
+            Failure::upstream(format!("the provider's stream broke off: {error}")).code("upstream_cut")
+        })
+    }
+
+    /// At least one frame, where there is one.
+    fn batch(&mut self) -> Vec<Frame> {
+        let (mut batch, mut bytes) = (Vec::new(), 0);
+        while let Some(next) = self.frames.front()
+            && batch.len() < MAX_BATCH
+            && (batch.is_empty() || bytes + next.raw.len() <= MAX_BATCH_BYTES)
+        {
+            bytes += next.raw.len();
+            batch.extend(self.frames.pop_front());
+        }
+        self.bytes -= bytes;
+        batch
+    }
 }
 
 impl Batch {
     fn ending(failure: Failure) -> Self {
         Batch { end: Some(Err(failure)), ..Batch::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frames(count: usize, bytes: usize) -> Waiting {
+        let frame = Frame { name: String::new(), data: String::new(), raw: vec![b'x'; bytes].into() };
+        Waiting { frames: vec![frame; count].into(), bytes: count * bytes }
+    }
+
+    #[test]
+    fn batches_are_bounded_in_frames_and_in_bytes() {
+        for (mut waiting, expected) in [
+            (frames(150, 10), vec![64, 64, 22]),
+            (frames(10, 100 * 1024), vec![2, 2, 2, 2, 2]),
+            (frames(3, 1024 * 1024), vec![1, 1, 1]),
+        ] {
+            let batches: Vec<usize> =
+                std::iter::from_fn(|| Some(waiting.batch().len()).filter(|len| *len > 0)).collect();
+            assert_eq!(batches, expected);
+        }
     }
 }
