@@ -29,6 +29,8 @@ mod bad_guests;
 mod bad_input;
 #[path = "system/configuration.rs"]
 mod configuration;
+#[path = "system/derived.rs"]
+mod derived;
 #[path = "system/health.rs"]
 mod health;
 #[path = "system/hot_reload.rs"]

@@ -51,6 +51,7 @@ async fn plan(attempt: &Attempt<'_>) -> Result<Adapted, Failure> {
     let plugin = &attempt.candidate.ready.plugin;
     let moment = attempt.call.moment;
     let mut planned = plan_input(attempt).await?;
+    let mut acquired = Vec::new();
     let mut step = plugin.plan(moment, &planned).await.map_err(problem::from_call)?;
     for _ in 0..MAX_STEPS {
         step = match step {
@@ -69,11 +70,14 @@ async fn plan(attempt: &Attempt<'_>) -> Result<Adapted, Failure> {
                 plugin.resume(moment, &fetch.state, Some(&reply)).await.map_err(problem::from_call)?
             }
             Step::Acquire(acquisition) => {
-                if planned.credentials.contains(&acquisition.credential) {
+                if acquired.contains(&acquisition.credential) || acquisition.credential == headers::API_KEY {
                     return Err(problem::from_call(plugin.broke_contract("it acquires a credential that it has")));
                 }
                 side::acquire(attempt, &acquisition).await?;
-                planned.credentials.push(acquisition.credential);
+                if !planned.credentials.contains(&acquisition.credential) {
+                    planned.credentials.push(acquisition.credential.clone());
+                }
+                acquired.push(acquisition.credential);
                 plugin.plan(moment, &planned).await.map_err(problem::from_call)?
             }
         };
@@ -100,6 +104,8 @@ async fn plan_input(attempt: &Attempt<'_>) -> Result<provider::Call, Failure> {
             Members::of(body.as_bytes()).map_err(|error| Failure::invalid(error.to_string()))?.pick(wanted)
         }
     };
+    let configured = candidate.key().map(|_| headers::API_KEY.to_owned());
+    let derived = attempt.gateway.upstreams.derived().live(candidate);
     Ok(provider::Call {
         operation: request.kind.operation.name().to_owned(),
         model: candidate.model.clone(),
@@ -107,7 +113,7 @@ async fn plan_input(attempt: &Attempt<'_>) -> Result<provider::Call, Failure> {
         dialect: call.dialect().to_owned(),
         attempt: attempt.number,
         now_ms: call.moment.now_ms,
-        credentials: candidate.key().map(|_| headers::API_KEY.to_owned()).into_iter().collect(),
+        credentials: configured.into_iter().chain(derived).collect(),
         members,
     })
 }

@@ -10,6 +10,7 @@ use super::route::Candidate;
 use super::send;
 use crate::error::Failure;
 use crate::telemetry::Record;
+use http::StatusCode;
 use std::time::{Duration, Instant};
 
 /// One try of one candidate: what all of these stages may know.
@@ -73,24 +74,57 @@ struct Failed<'a> {
     upstream_time: Option<Duration>,
 }
 
+/// What came of sending a request once.
+enum Once {
+    Answered(Answered),
+    /// The upstream does not take the derived credential, which is given up.
+    CredentialRefused(Failure),
+}
+
+impl Once {
+    fn into_result(self) -> Result<Answered, Failure> {
+        match self {
+            Once::Answered(answered) => Ok(answered),
+            Once::CredentialRefused(failure) => Err(failure),
+        }
+    }
+}
+
 impl Attempt<'_> {
     async fn run(&self, record: &mut Record) -> Result<Answered, Failure> {
+        match self.once(record).await? {
+            // A derived credential may have been revoked before its time. It goes well with a new one, or never.
+            Once::CredentialRefused(_) => self.once(record).await?.into_result(),
+            once => once.into_result(),
+        }
+    }
+
+    async fn once(&self, record: &mut Record) -> Result<Once, Failure> {
         let (outbound, dropped) = match adapt::adapt(self).await? {
             Adapted::Local { reply, dropped } => {
-                return Ok(Answered { answer: receive::local(self, reply)?, dropped });
+                return Ok(Once::Answered(Answered { answer: receive::local(self, reply)?, dropped }));
             }
             Adapted::Send { outbound, dropped } => (*outbound, dropped),
         };
         let expected = receive::Expected { dialect: outbound.dialect.clone(), framing: outbound.framing };
-        let Sealed { request, scrub } = headers::finish(self, outbound).await?;
+        let Sealed { request, scrub, lent } = headers::finish(self, outbound).await?;
         let sent = Instant::now();
+        let mut refused = None;
         let answer = async {
             let reply = send::send(self, request).await?;
             record.upstream_time = Some(sent.elapsed());
+            refused = lent.filter(|_| reply.status == StatusCode::UNAUTHORIZED);
             receive::receive(self, expected, &scrub, reply).await
         };
-        let answer = answer.await.map_err(|failure| scrub.failure(failure))?;
-        Ok(Answered { answer, dropped })
+        let answer = answer.await.map_err(|failure| scrub.failure(failure));
+        match (answer, refused) {
+            (Ok(answer), _) => Ok(Once::Answered(Answered { answer, dropped })),
+            (Err(failure), None) => Err(failure),
+            (Err(failure), Some(lent)) => {
+                lent.give_up().await;
+                Ok(Once::CredentialRefused(failure))
+            }
+        }
     }
 }
 

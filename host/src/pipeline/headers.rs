@@ -7,7 +7,7 @@ use super::hygiene;
 use super::problem;
 use super::route::Candidate;
 use super::scrub::{self, Scrub};
-use super::send::Outbound;
+use super::send::{Lent, Outbound};
 use crate::config::{Secret, is_host_controlled};
 use crate::error::{Failure, FailureKind};
 use crate::plugins::Configured;
@@ -66,6 +66,8 @@ pub fn for_plugin<'a>(headers: impl Iterator<Item = (&'a HeaderName, &'a HeaderV
 pub struct Sealed {
     pub request: Request<Full<Bytes>>,
     pub scrub: Scrub,
+    /// The derived credential among them.
+    pub lent: Option<Lent>,
 }
 
 /// The request as it goes out.
@@ -85,11 +87,21 @@ pub async fn finish(attempt: &Attempt<'_>, outbound: Outbound) -> Result<Sealed,
         headers.insert(name, value);
     }
     let configured = configured(call, candidate).await?;
-    let mut url = destination.url;
+    let (mut url, mut lent) = (destination.url, None);
     let mut secrets = gateway.upstreams.derived().secrets_of(candidate);
     secrets.extend(candidate.key().map(|key| key.secret.clone()));
     if let Some(auth) = auth {
-        let secret = secret(attempt, &auth.credential).await?;
+        let secret = match auth.credential.as_str() {
+            API_KEY => candidate.key().map(|key| key.secret.clone()),
+            derived => {
+                lent = gateway.upstreams.derived().lend(candidate, derived).await;
+                lent.as_ref().map(|lent| lent.secret.clone())
+            }
+        };
+        let secret = secret.ok_or_else(|| {
+            let what = format!("it asks for the credential `{}`, which there is not", auth.credential);
+            problem::from_call(candidate.ready.plugin.broke_contract(what))
+        })?;
         url = place(&mut headers, url, &auth, &secret).ok_or_else(|| {
             let what = "it wants a credential where none may stand, or where there is no room for it";
             problem::from_call(candidate.ready.plugin.broke_contract(what))
@@ -105,7 +117,7 @@ pub async fn finish(attempt: &Attempt<'_>, outbound: Outbound) -> Result<Sealed,
     *request.method_mut() = destination.method;
     *request.uri_mut() = url;
     *request.headers_mut() = headers;
-    Ok(Sealed { request, scrub })
+    Ok(Sealed { request, scrub, lent })
 }
 
 /// The operator's own headers: fixed ones and templates.
@@ -176,19 +188,6 @@ fn reveal(value: HeaderValue, placeholder: &str, secret: Option<&Secret>) -> Res
         .map_err(|_| Failure::new(FailureKind::Internal, "a header could not be made from its template"))?;
     value.set_sensitive(true);
     Ok(value)
-}
-
-/// The credential by its name: the configured key, or one that was derived from it.
-async fn secret(attempt: &Attempt<'_>, name: &str) -> Result<Secret, Failure> {
-    let Attempt { gateway, candidate, .. } = attempt;
-    let plugin = &candidate.ready.plugin;
-    let missing = || {
-        problem::from_call(plugin.broke_contract(format!("it asks for the credential `{name}`, which there is not")))
-    };
-    if name == API_KEY {
-        return candidate.key().map(|key| key.secret.clone()).ok_or_else(missing);
-    }
-    gateway.upstreams.derived().slot(candidate, name).lock().await.secret().ok_or_else(missing)
 }
 
 /// Puts a secret where the plugin said; None where it may not stand there.

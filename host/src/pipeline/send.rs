@@ -6,7 +6,7 @@ mod derived;
 
 pub use body::UpstreamBody;
 pub use clients::Upstreams;
-pub use derived::Derived;
+pub use derived::{Derived, Lent};
 
 use super::attempt::Attempt;
 use crate::error::{Failure, FailureKind};

@@ -6,13 +6,17 @@ use crate::pipeline::headers::{self, Sealed};
 use crate::pipeline::hygiene;
 use crate::pipeline::problem;
 use crate::pipeline::scrub::Scrub;
-use crate::pipeline::send::{self, Outbound, WholeReply};
+use crate::pipeline::send::{self, Lent, Outbound, WholeReply};
 use crate::plugins::api::provider::{Acquisition, Body, HttpReply, Outgoing};
 use bytes::Bytes;
+use http::StatusCode;
 
 /// A request whose answer the plugin reads.
 pub async fn request(attempt: &Attempt<'_>, outgoing: Outgoing) -> Result<HttpReply, Failure> {
-    let (WholeReply { status, headers, body }, scrub) = exchange(attempt, outgoing).await?;
+    let (WholeReply { status, headers, body }, scrub, lent) = exchange(attempt, outgoing).await?;
+    if let Some(lent) = lent.filter(|_| status == StatusCode::UNAUTHORIZED) {
+        lent.give_up().await;
+    }
     let headers = scrub.headers(headers);
     Ok(HttpReply {
         status: status.as_u16(),
@@ -21,7 +25,7 @@ pub async fn request(attempt: &Attempt<'_>, outgoing: Outgoing) -> Result<HttpRe
     })
 }
 
-/// Gets a derived credential, unless one that still lives is at hand. The plugin never sees it.
+/// Gets a derived credential, unless a fresh one is at hand. The plugin never sees it.
 pub async fn acquire(attempt: &Attempt<'_>, acquisition: &Acquisition) -> Result<(), Failure> {
     // One that is derived from a derived one could wait for itself.
     if acquisition.request.auth.as_ref().is_some_and(|auth| auth.credential != headers::API_KEY) {
@@ -31,15 +35,18 @@ pub async fn acquire(attempt: &Attempt<'_>, acquisition: &Acquisition) -> Result
     let slot = attempt.gateway.upstreams.derived().slot(attempt.candidate, &acquisition.credential);
     // Whoever comes while it is being got waits for the same flight.
     let mut credential = slot.lock().await;
-    if credential.is_alive() {
+    if credential.is_fresh() {
         return Ok(());
     }
-    let (reply, scrub) = exchange(attempt, acquisition.request.clone()).await?;
+    let (reply, scrub, _) = exchange(attempt, acquisition.request.clone()).await?;
     credential.renew(&reply, acquisition).map_err(|failure| scrub.failure(failure))
 }
 
 /// The reply as it came: a derived credential is in there, and must not be scrubbed away.
-async fn exchange(attempt: &Attempt<'_>, outgoing: Outgoing) -> Result<(WholeReply, Scrub), Failure> {
+async fn exchange(
+    attempt: &Attempt<'_>,
+    outgoing: Outgoing,
+) -> Result<(WholeReply, Scrub, Option<Lent>), Failure> {
     let plugin = &attempt.candidate.ready.plugin;
     let body = match outgoing.body {
         Body::Replaced(text) => Bytes::from(text),
@@ -56,9 +63,9 @@ async fn exchange(attempt: &Attempt<'_>, outgoing: Outgoing) -> Result<(WholeRep
         dialect: outgoing.dialect,
         framing: None,
     };
-    let Sealed { request, scrub } = headers::finish(attempt, outbound).await?;
+    let Sealed { request, scrub, lent } = headers::finish(attempt, outbound).await?;
     match send::whole(attempt, request).await {
-        Ok(reply) => Ok((reply, scrub)),
+        Ok(reply) => Ok((reply, scrub, lent)),
         Err(failure) => Err(scrub.failure(failure)),
     }
 }

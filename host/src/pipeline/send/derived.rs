@@ -8,7 +8,8 @@ use crate::plugins::api::provider::Acquisition;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(300);
@@ -16,57 +17,104 @@ const LONGEST_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 /// Beyond this, slots that nobody holds are forgotten.
 const MAX_SLOTS: usize = 1_024;
 
+/// A credential and, while it is being got, those who wait for it.
+type Slot = Arc<tokio::sync::Mutex<Credential>>;
+
 #[derive(PartialEq, Eq, Hash)]
-struct Slot {
+struct Name {
     provider: String,
+    /// A hash of all that decides what a credential is good for and who may use it: the key that it is derived from, where
+    /// it was got, and the plugin and settings that got it.
+    owner: u64,
     credential: String,
-    /// A hash of the key that it is derived from: another key, another token.
-    key: u64,
 }
 
 /// All derived credentials, each in a slot of its own.
 #[derive(Default)]
 pub struct Derived {
-    slots: Mutex<HashMap<Slot, Arc<tokio::sync::Mutex<Credential>>>>,
+    slots: Mutex<HashMap<Name, Slot>>,
+    /// Set with the first slot: most gateways never have one, and need not look for any with each request.
+    any: AtomicBool,
     hasher: RandomState,
 }
 
 impl Derived {
     /// The slot of a credential. Holding its lock while getting the credential makes all others wait for that one flight.
-    pub fn slot(&self, candidate: &Candidate, credential: &str) -> Arc<tokio::sync::Mutex<Credential>> {
-        let key = candidate.key().map_or(0, |key| self.hasher.hash_one(key.secret.expose().as_bytes()));
+    pub fn slot(&self, candidate: &Candidate, credential: &str) -> Slot {
         let provider = candidate.target.config.name.clone();
-        let slot = Slot { provider, credential: credential.to_owned(), key };
-        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let name = Name { provider, owner: self.owner(candidate), credential: credential.to_owned() };
+        let mut slots = self.lock();
         if slots.len() >= MAX_SLOTS {
             slots.retain(|_, credential| Arc::strong_count(credential) > 1);
         }
-        slots.entry(slot).or_default().clone()
+        self.any.store(true, Ordering::Relaxed);
+        slots.entry(name).or_default().clone()
     }
-}
 
-impl Derived {
+    /// A credential for one request; None where there is none that lives.
+    pub async fn lend(&self, candidate: &Candidate, credential: &str) -> Option<Lent> {
+        let slot = self.slot(candidate, credential);
+        let secret = slot.lock().await.secret()?;
+        Some(Lent { slot, secret })
+    }
+
+    /// The names of what need not be got first. What is being got or renewed is not among them.
+    pub fn live(&self, candidate: &Candidate) -> Vec<String> {
+        if !self.any.load(Ordering::Relaxed) {
+            return Vec::new();
+        }
+        let owner = self.owner(candidate);
+        let slots = self.lock();
+        let own = slots.iter().filter(|(name, _)| name.owner == owner);
+        let fresh = own.filter(|(_, slot)| slot.try_lock().is_ok_and(|credential| credential.is_fresh()));
+        let mut names: Vec<String> = fresh.map(|(name, _)| name.credential.clone()).collect();
+        names.sort();
+        names
+    }
+
     /// What has been derived for a provider, as far as nobody is renewing it now.
     pub fn secrets_of(&self, candidate: &Candidate) -> Vec<Secret> {
-        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let slots = self.lock();
         let provider = &candidate.target.config.name;
-        let own = slots.iter().filter(|(slot, _)| slot.provider == *provider);
-        own.filter_map(|(_, credential)| credential.try_lock().ok()?.secret()).collect()
+        let own = slots.iter().filter(|(name, _)| name.provider == *provider);
+        own.filter_map(|(_, slot)| slot.try_lock().ok()?.current.as_ref().map(|current| current.secret.clone()))
+            .collect()
+    }
+
+    fn owner(&self, candidate: &Candidate) -> u64 {
+        let ready = &candidate.ready;
+        let key = candidate.key().map(|key| key.secret.expose().as_bytes());
+        let plugin = (&ready.plugin.plugin.digest, ready.plugin.settings());
+        self.hasher.hash_one((&candidate.target.config.name, key, &ready.base_url, plugin))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Name, Slot>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[derive(Default)]
 pub struct Credential {
-    current: Option<(Secret, Instant)>,
+    current: Option<Current>,
+}
+
+struct Current {
+    secret: Secret,
+    /// A tenth before it expires, so that none does on its way.
+    renew: Instant,
+    expires: Instant,
 }
 
 impl Credential {
-    pub fn is_alive(&self) -> bool {
-        self.current.as_ref().is_some_and(|(_, until)| Instant::now() < *until)
+    /// Whether it need not be got again yet.
+    pub fn is_fresh(&self) -> bool {
+        self.current.as_ref().is_some_and(|current| Instant::now() < current.renew)
     }
 
+    /// None where there is none, or none any more.
     pub fn secret(&self) -> Option<Secret> {
-        self.current.as_ref().map(|(secret, _)| secret.clone())
+        let current = self.current.as_ref().filter(|current| Instant::now() < current.expires)?;
+        Some(current.secret.clone())
     }
 
     /// Takes the secret out of the reply that brought it.
@@ -88,8 +136,27 @@ impl Credential {
             .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
             .unwrap_or(DEFAULT_LIFETIME)
             .min(LONGEST_LIFETIME);
-        // Renewed a tenth early, so that none expires on its way.
-        self.current = Some((secret, Instant::now() + lifetime.mul_f64(0.9)));
+        let now = Instant::now();
+        self.current = Some(Current { secret, renew: now + lifetime.mul_f64(0.9), expires: now + lifetime });
         Ok(())
+    }
+}
+
+/// A derived credential that a request carries.
+pub struct Lent {
+    slot: Slot,
+    pub secret: Secret,
+}
+
+impl Lent {
+    /// The upstream does not take it: whoever needs it next gets a new one, unless somebody has got that already. It stays
+    /// known, as the upstream may quote it.
+    pub async fn give_up(&self) {
+        if let Some(current) = &mut self.slot.lock().await.current
+            && current.secret == self.secret
+        {
+            let now = Instant::now();
+            (current.renew, current.expires) = (now, now);
+        }
     }
 }

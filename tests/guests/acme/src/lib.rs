@@ -41,7 +41,8 @@ enum Behaviour {
         #[serde(rename = "needed")]
         _needed: String,
     },
-    /// Derives a credential from the upstream's reply, then puts it into a header.
+    /// Derives a credential from the upstream's reply, then puts it into a header; for the model `blind`, it does not look
+    /// whether there is one.
     Acquire {
         path: String,
         secret_at: String,
@@ -335,14 +336,14 @@ fn wait(milliseconds: u32) -> Step {
 }
 
 fn acquire(call: &Call, path: &str, secret_at: &str) -> Step {
-    if call.credentials.iter().any(|name| name == "derived") {
+    if call.model == "blind" || call.credentials.iter().any(|name| name == "derived") {
         return Outgoing::post("/v1/chat/completions").bearer("derived").into();
     }
     Step::Acquire(Acquisition {
         credential: "derived".to_owned(),
         request: Outgoing { body: Body::Replaced("{}".to_owned()), ..Outgoing::post(path).bearer("api_key") },
         secret_at: secret_at.to_owned(),
-        expires_at: None,
+        expires_at: Some("/expires_in".to_owned()),
     })
 }
 
