@@ -49,6 +49,8 @@ mod real_clients;
 mod resources;
 #[path = "system/routes.rs"]
 mod routes;
+#[path = "system/scripts.rs"]
+mod scripts;
 #[path = "system/secrets.rs"]
 mod secrets;
 #[path = "system/streams.rs"]

@@ -14,6 +14,7 @@ mod health;
 mod inspect;
 mod log_budget;
 mod plugin;
+mod script;
 mod slots;
 mod stats;
 

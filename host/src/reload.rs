@@ -84,7 +84,7 @@ impl Reloader {
             let generation = self.live.current().generation;
             for change in self.files.changes(self.source.as_ref().map(|source| source.file.as_path())) {
                 match change {
-                    Change::Written(file) => self.take_plugin(file).await,
+                    Change::Written(file) | Change::ScriptWritten(file) => self.take_plugin(file).await,
                     Change::Configuration(file) => self.take_config(file).await,
                     Change::Removed(file) => self.remove_plugin(file).await,
                 }

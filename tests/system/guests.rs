@@ -37,6 +37,11 @@ impl Component {
         Component::guest("spy")
     }
 
+    /// No component, but a script.
+    pub fn script(source: &str) -> Self {
+        Component(source.as_bytes().to_vec())
+    }
+
     /// A component of `tests/guests`, by its file's name.
     pub fn guest(name: &str) -> Self {
         Component::read(&place("PLUGWAY_GUESTS", "target/guests").join(format!("{name}.wasm")))

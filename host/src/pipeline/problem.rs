@@ -103,7 +103,7 @@ fn from_fault(plugin: &str, fault: &Fault) -> Failure {
                 .code("plugin_timeout")
                 .detail(detail)
         }
-        Fault::Trapped(_) | Fault::TooMuch(_) | Fault::Unconfigured(_) | Fault::BrokeContract(_) => {
+        Fault::Trapped(_) | Fault::TooMuch(_) | Fault::Unconfigured(_) | Fault::Script(_) | Fault::BrokeContract(_) => {
             Failure::new(FailureKind::Plugin, format!("the plugin {plugin} failed on this request"))
                 .code("plugin_failed")
                 .detail(detail)

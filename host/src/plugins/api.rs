@@ -8,6 +8,7 @@ pub const CONTRACTS: &[(&str, &str)] = &[
     ("plugway:format", "0.1.0"),
     ("plugway:headers", "0.1.0"),
     ("plugway:policy", "0.1.0"),
+    ("plugway:script", "0.1.0"),
 ];
 
 pub use lifecycle::exports::plugway::plugin::lifecycle::Manifest;
@@ -65,6 +66,16 @@ pub mod headers {
         exports: { default: async },
     });
     pub use exports::plugway::headers::headers::Variable;
+}
+
+pub mod engine {
+    wasmtime::component::bindgen!({
+        inline: "package plugway:host; world engine { export plugway:script/engine@0.1.0; }",
+        path: ["../wit/plugin", "../wit/script"],
+        with: { "plugway:plugin/types@0.1.0": super::lifecycle::plugway::plugin::types },
+        exports: { default: async },
+    });
+    pub use exports::plugway::script::engine::Kind;
 }
 
 pub mod policy {

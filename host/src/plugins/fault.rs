@@ -21,6 +21,8 @@ pub enum Fault {
     NoSlot(usize),
     #[error("the plugin is out of use for another {} ms after repeated faults", .0.as_millis())]
     OutOfUse(Duration),
+    #[error("{0}")]
+    Script(String),
     #[error("the plugin refused its settings: {0}")]
     Unconfigured(String),
     #[error(
@@ -57,6 +59,7 @@ impl Fault {
             | Fault::NoSlot(_)
             | Fault::OutOfUse(_)
             | Fault::Unconfigured(_)
+            | Fault::Script(_)
             | Fault::TooLargeForIt { .. }
             | Fault::AnswerTooLargeForIt { .. } => false,
         }

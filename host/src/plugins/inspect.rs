@@ -17,10 +17,12 @@ pub enum Kind {
     FormatClient,
     Headers,
     Policy,
+    ScriptEngine,
 }
 
 impl Kind {
-    const ALL: [Kind; 5] = [Kind::Provider, Kind::FormatUpstream, Kind::FormatClient, Kind::Headers, Kind::Policy];
+    const ALL: [Kind; 6] =
+        [Kind::Provider, Kind::FormatUpstream, Kind::FormatClient, Kind::Headers, Kind::Policy, Kind::ScriptEngine];
 
     /// The interface that makes a component one of this kind.
     fn interface(self) -> &'static str {
@@ -30,6 +32,7 @@ impl Kind {
             Kind::FormatClient => "plugway:format/client",
             Kind::Headers => "plugway:headers/headers",
             Kind::Policy => "plugway:policy/policy",
+            Kind::ScriptEngine => "plugway:script/engine",
         }
     }
 
@@ -40,6 +43,7 @@ impl Kind {
             Kind::FormatUpstream | Kind::FormatClient => "format",
             Kind::Headers => "headers",
             Kind::Policy => "policy",
+            Kind::ScriptEngine => "script",
         }
     }
 }
@@ -52,6 +56,7 @@ impl fmt::Display for Kind {
             Kind::FormatClient => "format-client",
             Kind::Headers => "headers",
             Kind::Policy => "policy",
+            Kind::ScriptEngine => "script-engine",
         })
     }
 }

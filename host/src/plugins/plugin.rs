@@ -1,16 +1,18 @@
 //! One version of one plugin, loaded: compiled, linked and asked who it is, but not yet configured.
 
 use super::api::provider::Preset;
-use super::api::{Manifest, client, headers, lifecycle, policy, provider, upstream};
+use super::api::{Manifest, client, engine, headers, lifecycle, policy, provider, upstream};
 use super::artifact::{Artifacts, CompileLimits};
 use super::engine::{MAX_INSTANCES, Serving};
 use super::guest::Guest;
 use super::health::Uses;
 use super::inspect::{Kind, MAX_FILE_BYTES, Refusal, Shape, inspect};
 use super::log_budget::LogBudget;
+use super::script::Script;
 use super::slots::{Slot, Slots};
 use super::stats::{Alive, Stats};
 use semver::Version;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,12 +51,16 @@ impl Runtime {
 
     /// Checks, compiles, links and introduces a plugin. Compiling takes long: call it off the serving threads.
     pub async fn load(&self, file: &Path, wasm: &[u8], generation: u64) -> Result<Plugin, LoadError> {
-        let shape = inspect(wasm)?;
+        let mut shape = inspect(wasm)?;
         let digest = super::artifact::digest(wasm);
         let component = self.artifacts.load(&self.serving.engine, wasm, &digest).await.map_err(LoadError::Compile)?;
         let pre = self.serving.linker.instantiate_pre(&component).map_err(LoadError::Link)?;
         let indices = Indices::find(&pre, &shape).map_err(LoadError::Contract)?;
-        let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        if shape.kinds.contains(&Kind::ScriptEngine) {
+            // Its other interfaces are those of the scripts that it runs.
+            shape.kinds = BTreeSet::from([Kind::ScriptEngine]);
+        }
+        let stem = stem(file);
         let mut plugin = Plugin {
             name: stem.clone(),
             version: Version::new(0, 0, 0),
@@ -65,17 +71,24 @@ impl Runtime {
             file: file.to_owned(),
             generation,
             shape,
+            script: None,
+            runs: Vec::new(),
             stats: Arc::default(),
             uses: Uses::default(),
             log: Arc::new(LogBudget::new(stem)),
             bounds: self.bounds,
             slots: self.slots.clone(),
             pre,
-            indices,
+            indices: Arc::new(indices),
         };
-        plugin.introduce().await?;
+        let live = plugin.bare_instance().await.map_err(LoadError::Describe)?;
+        plugin.introduce(live).await?;
         Ok(plugin)
     }
+}
+
+fn stem(file: &Path) -> String {
+    file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
 /// The bytes of a plugin's file, whole, unless it is unreasonably large.
@@ -106,6 +119,8 @@ pub enum LoadError {
         "an interface of the component is not as the contract says: {0:#}; rebuild the plugin with the SDK of this host"
     )]
     Contract(wasmtime::Error),
+    #[error("the script cannot be used: {0}")]
+    Script(String),
     #[error("the plugin cannot say who it is: {0}")]
     Describe(super::Fault),
     #[error(
@@ -130,13 +145,17 @@ pub struct Plugin {
     /// The generation that it came with.
     pub generation: u64,
     pub shape: Shape,
+    /// What it is made of, where it is no component.
+    pub script: Option<Script>,
+    /// The extensions of the files that it makes plugins of, where it is a script engine.
+    pub runs: Vec<String>,
     pub stats: Arc<Stats>,
     pub uses: Uses,
     pub(super) log: Arc<LogBudget>,
     pub(super) bounds: Bounds,
     pub(super) slots: Arc<Slots<Live>>,
     pre: InstancePre<Guest>,
-    indices: Indices,
+    indices: Arc<Indices>,
 }
 
 impl std::fmt::Debug for Plugin {
@@ -162,9 +181,34 @@ impl Plugin {
         self.log.suppressed.load(std::sync::atomic::Ordering::Relaxed)
     }
 
+    /// Not yet introduced.
+    pub(super) fn of_script(script: Script, file: &Path, generation: u64) -> Self {
+        let engine = &script.engine;
+        let stem = stem(file);
+        Plugin {
+            name: stem.clone(),
+            version: Version::new(0, 0, 0),
+            description: String::new(),
+            settings_schema: String::new(),
+            digest: super::artifact::digest(script.source.as_bytes()),
+            size_bytes: script.source.len(),
+            file: file.to_owned(),
+            generation,
+            shape: engine.shape.clone(),
+            runs: Vec::new(),
+            stats: Arc::default(),
+            uses: Uses::default(),
+            log: Arc::new(LogBudget::new(stem)),
+            bounds: engine.bounds,
+            slots: engine.slots.clone(),
+            pre: engine.pre.clone(),
+            indices: engine.indices.clone(),
+            script: Some(script),
+        }
+    }
+
     /// Asks the plugin who it is.
-    async fn introduce(&mut self) -> Result<(), LoadError> {
-        let mut live = self.instantiate().await.map_err(LoadError::Describe)?;
+    pub(super) async fn introduce(&mut self, mut live: Live) -> Result<(), LoadError> {
         live.store.data_mut().begin(0, 0);
         let describing = live.exports.lifecycle.plugway_plugin_lifecycle().call_describe(&mut live.store);
         let Manifest { name, version, description, settings_schema } =
@@ -177,6 +221,9 @@ impl Plugin {
         let Ok(parsed) = Version::parse(&version) else {
             return Err(LoadError::BadVersion(version.chars().take(80).collect()));
         };
+        if self.is(Kind::ScriptEngine) {
+            self.runs = self.ask_extensions(&mut live).await.map_err(LoadError::Describe)?;
+        }
         self.log = Arc::new(LogBudget::new(format!("{name}@{parsed}")));
         (self.name, self.version) = (name, parsed);
         (self.description, self.settings_schema) = (description, settings_schema);
@@ -200,6 +247,13 @@ impl Plugin {
 
     /// A new instance, not yet configured.
     pub(super) async fn instantiate(&self) -> Result<Live, super::Fault> {
+        let mut live = self.bare_instance().await?;
+        self.become_script(&mut live).await?;
+        Ok(live)
+    }
+
+    /// A new instance that knows of no script yet.
+    pub(super) async fn bare_instance(&self) -> Result<Live, super::Fault> {
         let slot = self.slots.take(self.bounds.call_timeout).await;
         let slot = slot.ok_or(super::Fault::NoSlot(self.slots.count()))?;
         let guest = Guest::new(self.bounds.memory_limit_bytes, self.log.clone());
@@ -292,4 +346,5 @@ exports! {
     client: client::Client, ClientIndices, FormatClient;
     headers: headers::Headers, HeadersIndices, Headers;
     policy: policy::Policy, PolicyIndices, Policy;
+    engine: engine::Engine, EngineIndices, ScriptEngine;
 }

@@ -13,6 +13,8 @@ use std::time::SystemTime;
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Change {
     Written(PathBuf),
+    /// After the components, one of which is its engine.
+    ScriptWritten(PathBuf),
     Configuration(PathBuf),
     Removed(PathBuf),
 }
@@ -65,7 +67,7 @@ impl Files {
             let entry = self.entries.entry(file.clone()).or_default();
             if entry.stamp.as_ref() != Some(stamp) {
                 entry.stamp = Some(stamp.clone());
-                changes.push(Change::Written(file.clone()));
+                changes.push(if is_component(file) { Change::Written } else { Change::ScriptWritten }(file.clone()));
             }
         }
         let gone = self.entries.keys().filter(|file| !present.contains_key(*file));
@@ -90,13 +92,33 @@ impl Files {
         let mut present = BTreeMap::new();
         for entry in entries {
             let path = entry?.path();
-            if path.extension().is_some_and(|extension| extension == "wasm")
+            if (is_component(&path) || self.is_script(&path))
                 && let Some(stamp) = stamp(&path)?
             {
                 present.insert(path, stamp);
             }
         }
         Ok(present)
+    }
+
+    fn is_script(&self, file: &Path) -> bool {
+        let Some(extension) = file.extension().and_then(|extension| extension.to_str()) else { return false };
+        SCRIPTS.contains(&extension) || self.engine(extension).is_some()
+    }
+
+    /// The newest plugin that runs files with this extension.
+    fn engine(&self, extension: &str) -> Option<&Arc<Plugin>> {
+        let serving = self.entries.values().filter_map(|entry| entry.serving.as_ref());
+        let engines = serving.filter(|plugin| plugin.runs.iter().any(|runs| runs == extension));
+        engines.max_by(|one, other| one.version.cmp(&other.version))
+    }
+
+    /// An engine came or went: its scripts are looked at again.
+    fn engine_changed(&mut self, engine: &Plugin) {
+        for (file, entry) in &mut self.entries {
+            let extension = file.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+            entry.retry |= engine.runs.iter().any(|runs| runs == extension);
+        }
     }
 
     /// Reads and loads a file, and looks whether it can stand beside the others; None where its bytes are those of the last
@@ -107,17 +129,32 @@ impl Files {
         runtime: &Runtime,
         generation: u64,
     ) -> Option<Result<Arc<Plugin>, String>> {
-        let wasm = match plugins::read(file) {
-            Ok(wasm) => wasm,
+        let bytes = match plugins::read(file) {
+            Ok(bytes) => bytes,
             Err(error) => return Some(Err(error.to_string())),
         };
-        let digest = plugins::digest(&wasm);
+        let digest = plugins::digest(&bytes);
         let entry = self.entries.entry(file.to_owned()).or_default();
+        entry.retry = false;
         if entry.digest == digest {
             return None;
         }
         entry.digest = digest;
-        let plugin = match runtime.load(file, &wasm, generation).await {
+        let loaded = match is_component(file) {
+            true => runtime.load(file, &bytes, generation).await,
+            false => {
+                let extension = file.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+                let Some(engine) = self.engine(extension).cloned() else {
+                    self.does_not_fit(file);
+                    return Some(Err(format!(
+                        "no plugin runs .{extension} files; put one that does (for JavaScript `script.wasm`) into the \
+                         plugins folder"
+                    )));
+                };
+                runtime.load_script(&engine, file, &bytes, generation).await
+            }
+        };
+        let plugin = match loaded {
             Ok(plugin) => plugin,
             Err(error) => return Some(Err(error.to_string())),
         };
@@ -169,6 +206,7 @@ impl Files {
     }
 
     pub fn replace(&mut self, file: &Path, plugin: Arc<Plugin>) {
+        self.engine_changed(&plugin);
         let entry = self.entries.entry(file.to_owned()).or_default();
         let before = entry.serving.replace(plugin);
         // One that never answered is not worth going back to.
@@ -178,7 +216,9 @@ impl Files {
     }
 
     pub fn remove(&mut self, file: &Path) -> Option<Arc<Plugin>> {
-        self.entries.remove(file)?.serving
+        let gone = self.entries.remove(file)?.serving?;
+        self.engine_changed(&gone);
+        Some(gone)
     }
 
     /// The version to go back to from one that serves, and the file that held both.
@@ -196,6 +236,13 @@ impl Files {
             entry.serving = Some(previous);
         }
     }
+}
+
+/// Files that are surely meant as plugins: without an engine for them it is said that one is missing.
+const SCRIPTS: [&str; 1] = ["js"];
+
+fn is_component(file: &Path) -> bool {
+    file.extension().is_some_and(|extension| extension == "wasm")
 }
 
 /// None where there is no such file.

@@ -98,7 +98,7 @@ pub fn runtime(plugins: &PluginsAtStart) -> Result<Runtime, EngineError> {
 async fn load_all(files: &mut Files, runtime: &Runtime) -> Vec<(PathBuf, String)> {
     let mut refused = Vec::new();
     for change in files.changes(None) {
-        let Change::Written(file) = change else { continue };
+        let (Change::Written(file) | Change::ScriptWritten(file)) = change else { continue };
         match files.load(&file, runtime, 1).await {
             Some(Ok(plugin)) => files.replace(&file, plugin),
             Some(Err(reason)) => refused.push((file, reason)),
