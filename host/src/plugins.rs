@@ -21,5 +21,5 @@ mod stats;
 pub use artifact::{COMPILE, CompileLimits, compile_for_parent, digest};
 pub use configured::{CallError, Configured, Failing, Moment, Watcher};
 pub use fault::Fault;
-pub use inspect::Kind;
+pub use inspect::{Kind, world};
 pub use plugin::{Bounds, EngineError, Plugin, Runtime, read};

@@ -16,8 +16,9 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 /// Instances of one configured plugin that may be running at once. Calls take microseconds, so more than one a thread
 /// is needed only while a slow one steps aside.
 const MAX_RUNNING: usize = 64;
-/// An instance whose memory has grown beyond this is not kept: one large body would hold it for ever.
-const MAX_IDLE_BYTES: usize = 8 * 1024 * 1024;
+/// An instance whose memory has grown by more than this since it was made is not kept: one large body would hold it for
+/// ever. What it began with does not count, as a guest that brings an interpreter has ten megabytes of that.
+const MAX_IDLE_GROWTH_BYTES: usize = 8 * 1024 * 1024;
 /// How many times a text's size a guest needs to read it, build something of it and write that.
 const MEMORY_PER_BYTE: usize = 6;
 
@@ -119,7 +120,10 @@ impl Configured {
         let limit = self.plugin.load_timeout();
         let lifecycle = live.exports.lifecycle.plugway_plugin_lifecycle();
         match within(limit, lifecycle.call_configure(&mut live.store, &self.settings)).await? {
-            Ok(()) => Ok(live),
+            Ok(()) => {
+                live.fresh_bytes = live.memory_bytes();
+                Ok(live)
+            }
             Err(problem) => Err(Fault::Unconfigured(problem.message)),
         }
     }
@@ -178,7 +182,8 @@ impl Configured {
     }
 
     fn put_back(&self, live: Live) {
-        if self.isolation == Isolation::PerRequest || live.store.data().limits.memory_bytes > MAX_IDLE_BYTES {
+        let grown = live.memory_bytes().saturating_sub(live.fresh_bytes);
+        if self.isolation == Isolation::PerRequest || grown > MAX_IDLE_GROWTH_BYTES {
             return;
         }
         self.plugin.slots.put_back(&self.idle, live);

@@ -1,6 +1,6 @@
 //! The engine that serves, the one that compiles, and what both agree on.
 
-use super::guest::{self, Guest};
+use super::guest::{self, Guest, MAX_CORE_INSTANCES, MAX_MEMORIES, MAX_TABLES};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use wasmtime::component::Linker;
@@ -30,11 +30,11 @@ impl Serving {
         let mut config = shared_config();
         let mut pool = PoolingAllocationConfig::default();
         pool.total_component_instances(MAX_INSTANCES)
-            .total_core_instances(4 * MAX_INSTANCES)
-            .total_memories(MAX_INSTANCES)
-            .total_tables(2 * MAX_INSTANCES)
+            .total_core_instances(MAX_CORE_INSTANCES * MAX_INSTANCES)
+            .total_memories(MAX_MEMORIES * MAX_INSTANCES)
+            .total_tables(MAX_TABLES * MAX_INSTANCES)
             .total_stacks(MAX_INSTANCES)
-            .max_memories_per_component(1)
+            .max_memories_per_component(MAX_MEMORIES)
             .max_memory_size(memory_limit_bytes)
             .max_unused_warm_slots(WARM_SLOTS)
             .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
@@ -64,7 +64,9 @@ fn shared_config() -> Config {
         .wasm_component_model_map(false)
         .wasm_component_model_error_context(false)
         .wasm_relaxed_simd(false)
-        .wasm_multi_memory(false)
+        // Wasmtime's own adapters between the parts of a component copy from one memory to another. A guest whose code
+        // names a second memory is refused by `inspect`.
+        .wasm_multi_memory(true)
         .wasm_memory64(false)
         .cranelift_nan_canonicalization(true);
     config

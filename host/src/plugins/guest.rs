@@ -14,7 +14,13 @@ use wasmtime::{Engine, ResourceLimiter, StoreLimits, StoreLimitsBuilder};
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, WasiView};
 
-/// Table elements of one instance; a table of a Rust guest has a few thousand.
+/// What one component may be made of. A guest in Rust is one memory, two tables and three core instances, not counting
+/// the adapters that wasmtime adds. One in JavaScript has a second memory, which is empty and belongs to its module
+/// loader; one in Python is linked of 38 instances. `Limits` bounds all memories together, so a second one is no more room.
+pub const MAX_MEMORIES: u32 = 4;
+pub const MAX_TABLES: u32 = 8;
+pub const MAX_CORE_INSTANCES: u32 = 64;
+/// Table elements of one table; a table of a Rust guest has a few hundred.
 const MAX_TABLE_ELEMENTS: usize = 100_000;
 /// The largest piece of randomness a guest may ask for.
 const MAX_RANDOM_BYTES: u64 = 64 * 1024;
@@ -29,17 +35,19 @@ pub struct Guest {
     log: Arc<CallLog>,
 }
 
-/// Bounds that remember how far the guest's memory has grown: it never shrinks.
+/// Bounds on all of the guest's memories together. What an instance has never shrinks.
 pub struct Limits {
     bounds: StoreLimits,
+    memory_limit_bytes: usize,
     pub memory_bytes: usize,
 }
 
 impl ResourceLimiter for Limits {
     fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
-        let allowed = self.bounds.memory_growing(current, desired, maximum)?;
+        let together = self.memory_bytes + desired.saturating_sub(current);
+        let allowed = together <= self.memory_limit_bytes && self.bounds.memory_growing(current, desired, maximum)?;
         if allowed {
-            self.memory_bytes = self.memory_bytes.max(desired);
+            self.memory_bytes = together;
         }
         Ok(allowed)
     }
@@ -83,13 +91,12 @@ impl Guest {
             .max_random_size(MAX_RANDOM_BYTES)
             .build();
         let limits = StoreLimitsBuilder::new()
-            .memory_size(memory_limit_bytes)
-            .memories(1)
-            .instances(16)
-            .tables(8)
+            .memories(MAX_MEMORIES as usize)
+            .instances(MAX_CORE_INSTANCES as usize)
+            .tables(MAX_TABLES as usize)
             .table_elements(MAX_TABLE_ELEMENTS)
             .build();
-        let limits = Limits { bounds: limits, memory_bytes: 0 };
+        let limits = Limits { bounds: limits, memory_limit_bytes, memory_bytes: 0 };
         Guest { limits, wasi, table: ResourceTable::new(), moment, log }
     }
 
@@ -104,6 +111,12 @@ impl Guest {
 impl WasiView for Guest {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl api::lifecycle::plugway::plugin::clock::Host for Guest {
+    fn now_ms(&mut self) -> u64 {
+        self.moment.now_ms.load(Ordering::Relaxed)
     }
 }
 

@@ -21,8 +21,18 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [Kind; 6] =
+    pub const ALL: [Kind; 6] =
         [Kind::Provider, Kind::FormatUpstream, Kind::FormatClient, Kind::Headers, Kind::Policy, Kind::ScriptEngine];
+
+    /// The kind that a manifest or `inspect` calls so.
+    pub fn named(name: &str) -> Option<Self> {
+        Kind::ALL.into_iter().find(|kind| kind.to_string() == name)
+    }
+
+    /// The interface's own name, which guest languages give to what they export.
+    pub fn interface_name(self) -> &'static str {
+        self.interface().split_once('/').map_or("", |(_, name)| name)
+    }
 
     /// The interface that makes a component one of this kind.
     fn interface(self) -> &'static str {
@@ -179,9 +189,25 @@ fn classify(exports: &[String], imports: BTreeSet<String>) -> Result<Shape, Refu
     }
 }
 
+/// What a component of these kinds exports and may import, as WIT.
+pub fn world(name: &str, kinds: &[Kind]) -> String {
+    let versioned = |interface: &str| {
+        let package = interface.split('/').next().unwrap_or(interface);
+        format!("{interface}@{}", offered(package).unwrap_or_default())
+    };
+    let exports = kinds.iter().map(|kind| format!("    export {};\n", versioned(kind.interface())));
+    let include = format!("    include {};\n", versioned("plugway:plugin/plugin"));
+    format!("world {name} {{\n{include}{}}}\n", exports.collect::<String>())
+}
+
+/// The version of a contract package that this host has.
+fn offered(package: &str) -> Option<&'static str> {
+    CONTRACTS.iter().find(|(name, _)| *name == package).map(|(_, version)| *version)
+}
+
 /// A plugin built against `0.1.2` runs on a host that offers any `0.1.x` with x at least 2.
 fn check_version(package: &str, wanted: &str) -> Result<(), Refusal> {
-    let offered = CONTRACTS.iter().find(|(name, _)| *name == package).map(|(_, version)| *version);
+    let offered = offered(package);
     let refusal = |advice| Refusal::UnknownVersion {
         wanted: format!("{package}@{wanted}"),
         offered: offered.map_or_else(|| "no such package".to_owned(), |version| format!("{package}@{version}")),

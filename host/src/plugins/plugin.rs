@@ -272,7 +272,7 @@ impl Plugin {
             .indices
             .load(&mut store, &instance)
             .map_err(|error| super::Fault::NoInstance(error.root_cause().to_string()))?;
-        Ok(Live { store, exports, _alive: self.stats.instance(), _slot: slot })
+        Ok(Live { store, exports, fresh_bytes: 0, _alive: self.stats.instance(), _slot: slot })
     }
 }
 
@@ -296,9 +296,17 @@ pub(super) const FREE_TICKS: u64 = 2;
 pub(super) struct Live {
     pub store: Store<Guest>,
     pub exports: Exports,
+    /// The memory that it had once it was configured.
+    pub fresh_bytes: usize,
     _alive: Alive,
     /// Dropped after the store, which holds what it stands for.
     _slot: Slot,
+}
+
+impl Live {
+    pub fn memory_bytes(&self) -> usize {
+        self.store.data().limits.memory_bytes
+    }
 }
 
 macro_rules! exports {

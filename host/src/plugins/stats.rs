@@ -8,6 +8,7 @@ use std::time::Duration;
 pub struct Stats {
     calls: AtomicU64,
     traps: AtomicU64,
+    instances_made: AtomicU64,
     nanoseconds: AtomicU64,
     /// Alive now, idle ones too.
     instances: AtomicU64,
@@ -27,12 +28,18 @@ impl Stats {
 
     /// Counts an instance until what it gives is dropped.
     pub fn instance(self: &Arc<Self>) -> Alive {
+        self.instances_made.fetch_add(1, Ordering::Relaxed);
         self.instances.fetch_add(1, Ordering::Relaxed);
         Alive(self.clone())
     }
 
     pub fn instances(&self) -> u64 {
         self.instances.load(Ordering::Relaxed)
+    }
+
+    /// Fewer than calls, or something keeps them from being used again.
+    pub fn instances_made(&self) -> u64 {
+        self.instances_made.load(Ordering::Relaxed)
     }
 
     pub fn calls(&self) -> u64 {

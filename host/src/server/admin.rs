@@ -109,6 +109,9 @@ impl Collector for Plugins {
         per_plugin.encode("plugin_seconds", "Time in a plugin", |plugin| {
             ConstCounter::new(plugin.stats.time().as_secs_f64())
         })?;
+        per_plugin.encode("plugin_instances_made", "Instances of a plugin that were made", |plugin| {
+            ConstCounter::new(plugin.stats.instances_made())
+        })?;
         per_plugin.encode("plugin_instances", "Instances that are alive, idle ones too", |plugin| {
             ConstGauge::new(i64::try_from(plugin.stats.instances()).unwrap_or(i64::MAX))
         })

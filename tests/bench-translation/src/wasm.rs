@@ -38,6 +38,12 @@ impl plugway::plugin::log::Host for Guest {
     }
 }
 
+impl plugway::plugin::clock::Host for Guest {
+    fn now_ms(&mut self) -> u64 {
+        0
+    }
+}
+
 impl plugway::plugin::types::Host for Guest {}
 
 impl plugway::format::types::Host for Guest {}
