@@ -30,13 +30,16 @@ run: build
 test: wasm-target guests $(VENV)/ready
 	cargo test --release --workspace --no-run
 	$(MAKE) --no-print-directory plugins
+	tests/authors/build.sh $(TARGET)/authors
 	PLUGWAY_PLUGINS=$(PLUGINS) PLUGWAY_GUESTS=$(TARGET)/guests PLUGWAY_PYTHON=$(VENV)/bin/python \
+	PLUGWAY_AUTHORS=$(TARGET)/authors \
 		cargo test --release --workspace
 
 bench: build
 	{ command -v nginx && command -v wrk; } >/dev/null || tests/install.sh nginx-light wrk
 	tests/bench/run.sh
 	tests/bench-translation/run.sh
+	tests/bench-translation/languages.sh
 
 lint:
 	command -v cargo-deny >/dev/null || cargo install --locked cargo-deny

@@ -23,6 +23,8 @@ mod accounts;
 mod agreement;
 #[path = "system/architecture.rs"]
 mod architecture;
+#[path = "system/authors.rs"]
+mod authors;
 #[path = "system/bad_guests.rs"]
 mod bad_guests;
 #[path = "system/bad_input.rs"]
@@ -37,6 +39,8 @@ mod health;
 mod hot_reload;
 #[path = "system/keys_stay.rs"]
 mod keys_stay;
+#[path = "system/new_projects.rs"]
+mod new_projects;
 #[path = "system/pass_through.rs"]
 mod pass_through;
 #[path = "system/plans.rs"]

@@ -70,9 +70,23 @@ enum Command {
 
 #[derive(Subcommand)]
 enum PluginCommand {
+    /// Make a project for a new plugin, which builds and passes its own test at once.
+    New {
+        /// Its name: lower-case letters, digits and hyphens. Configurations may leave the kind before it off.
+        name: String,
+        /// What it is for.
+        #[arg(long)]
+        kind: plugin::Kind,
+        /// What it is written in.
+        #[arg(long = "lang", value_name = "LANGUAGE", default_value = "rust")]
+        language: plugin::Language,
+        /// Where the project is made, in place of a folder of its name.
+        #[arg(long, value_name = "FOLDER")]
+        into: Option<PathBuf>,
+    },
     /// Build plugins from their source folders.
     Build {
-        /// Folders with a Cargo.toml.
+        /// Folders with a Cargo.toml (Rust), a package.json (JavaScript) or a pyproject.toml (Python).
         #[arg(required = true, value_name = "FOLDER")]
         folders: Vec<PathBuf>,
         /// Where `<name>.wasm` is put.
@@ -107,6 +121,7 @@ pub fn run() -> ExitCode {
         Command::Serve { config, listen } => serve::serve(config, listen.as_deref()),
         Command::Check { config } => check::check(config),
         Command::CompileForParent { memory_limit_bytes } => compile_for_parent(memory_limit_bytes),
+        Command::Plugin(PluginCommand::New { name, kind, language, into }) => plugin::new(&name, kind, language, into),
         Command::Plugin(PluginCommand::Build { folders, out }) => plugin::build(&folders, &out),
         Command::Plugin(PluginCommand::Check { files }) => plugin::check(&files),
         Command::Plugin(PluginCommand::Inspect { files, json }) => plugin::inspect(&files, json),

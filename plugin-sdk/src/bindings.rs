@@ -8,7 +8,7 @@
 pub mod plugin {
     wit_bindgen::generate!({
         inline: "package plugway:sdk; world sdk-plugin { export plugway:plugin/lifecycle@0.1.0; import plugway:plugin/types@0.1.0; import plugway:plugin/log@0.1.0; }",
-        path: ["../wit/plugin", "../wit/provider", "../wit/format", "../wit/headers", "../wit/policy"],
+        path: ["wit/plugin", "wit/provider", "wit/format", "wit/headers", "wit/policy"],
         pub_export_macro: true,
         default_bindings_module: "::plugway_sdk::bindings::plugin",
         additional_derives: [Clone, PartialEq],
@@ -19,7 +19,7 @@ pub mod plugin {
 pub mod provider {
     wit_bindgen::generate!({
         inline: "package plugway:sdk; world sdk-provider { export plugway:provider/provider@0.1.0; }",
-        path: ["../wit/plugin", "../wit/provider", "../wit/format", "../wit/headers", "../wit/policy"],
+        path: ["wit/plugin", "wit/provider", "wit/format", "wit/headers", "wit/policy"],
         with: {
             "plugway:plugin/types@0.1.0": crate::bindings::plugin::plugway::plugin::types,
         },
@@ -33,7 +33,7 @@ pub mod provider {
 pub mod format_types {
     wit_bindgen::generate!({
         inline: "package plugway:sdk; world sdk-format-types { import plugway:format/types@0.1.0; }",
-        path: ["../wit/plugin", "../wit/provider", "../wit/format", "../wit/headers", "../wit/policy"],
+        path: ["wit/plugin", "wit/provider", "wit/format", "wit/headers", "wit/policy"],
         with: {
             "plugway:plugin/types@0.1.0": crate::bindings::plugin::plugway::plugin::types,
         },
@@ -45,7 +45,7 @@ pub mod format_types {
 pub mod format_upstream {
     wit_bindgen::generate!({
         inline: "package plugway:sdk; world sdk-format-upstream { export plugway:format/upstream@0.1.0; }",
-        path: ["../wit/plugin", "../wit/provider", "../wit/format", "../wit/headers", "../wit/policy"],
+        path: ["wit/plugin", "wit/provider", "wit/format", "wit/headers", "wit/policy"],
         with: {
             "plugway:plugin/types@0.1.0": crate::bindings::plugin::plugway::plugin::types,
             "plugway:format/types@0.1.0": crate::bindings::format_types::plugway::format::types,
@@ -60,7 +60,7 @@ pub mod format_upstream {
 pub mod format_client {
     wit_bindgen::generate!({
         inline: "package plugway:sdk; world sdk-format-client { export plugway:format/client@0.1.0; }",
-        path: ["../wit/plugin", "../wit/provider", "../wit/format", "../wit/headers", "../wit/policy"],
+        path: ["wit/plugin", "wit/provider", "wit/format", "wit/headers", "wit/policy"],
         with: {
             "plugway:plugin/types@0.1.0": crate::bindings::plugin::plugway::plugin::types,
             "plugway:format/types@0.1.0": crate::bindings::format_types::plugway::format::types,
@@ -75,7 +75,7 @@ pub mod format_client {
 pub mod headers {
     wit_bindgen::generate!({
         inline: "package plugway:sdk; world sdk-headers { export plugway:headers/headers@0.1.0; }",
-        path: ["../wit/plugin", "../wit/provider", "../wit/format", "../wit/headers", "../wit/policy"],
+        path: ["wit/plugin", "wit/provider", "wit/format", "wit/headers", "wit/policy"],
         with: {
             "plugway:plugin/types@0.1.0": crate::bindings::plugin::plugway::plugin::types,
         },
@@ -89,7 +89,7 @@ pub mod headers {
 pub mod policy {
     wit_bindgen::generate!({
         inline: "package plugway:sdk; world sdk-policy { export plugway:policy/policy@0.1.0; }",
-        path: ["../wit/plugin", "../wit/provider", "../wit/format", "../wit/headers", "../wit/policy"],
+        path: ["wit/plugin", "wit/provider", "wit/format", "wit/headers", "wit/policy"],
         with: {
             "plugway:plugin/types@0.1.0": crate::bindings::plugin::plugway::plugin::types,
         },

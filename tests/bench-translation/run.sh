@@ -3,5 +3,5 @@
 set -eu
 cd "$(dirname "$0")/../.."
 target=${CARGO_TARGET_DIR:-target}
-exec cargo run --quiet --release --manifest-path tests/bench-translation/Cargo.toml -- \
+exec cargo run --quiet --release --manifest-path tests/bench-translation/Cargo.toml --bin plugway-bench-translation -- \
     --plugin "$target/plugins/format-anthropic.wasm" "$@"

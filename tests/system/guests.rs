@@ -52,7 +52,7 @@ impl Component {
         Component::read(&plugins_folder().join(format!("{name}.wasm")))
     }
 
-    fn read(file: &std::path::Path) -> Self {
+    pub fn read(file: &std::path::Path) -> Self {
         let bytes = std::fs::read(file);
         Component(bytes.unwrap_or_else(|error| panic!("{}: {error}; `make test` builds it", file.display())))
     }

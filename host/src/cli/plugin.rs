@@ -1,19 +1,25 @@
 //! `plugway plugin …`
 
 mod build;
+mod embedded;
+mod new;
 
 pub use build::build;
+pub use new::{Kind, Language, new};
 
 use super::{Exit, small_runtime, usual_plugin_folders};
 use crate::config;
 use crate::plugins::{self, Plugin};
 use crate::reload;
+use crate::telemetry::start_log;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
 /// Loads a plugin as a gateway would, and says why where it cannot.
 fn load(file: &Path) -> Result<Plugin, String> {
     let config = config::default_without_file(&usual_plugin_folders());
+    // Where a plugin fails, the reason is what it writes there.
+    start_log(&config.log);
     let runtime = reload::runtime(&config.at_start().plugins).map_err(|error| error.to_string())?;
     let wasm = plugins::read(file).map_err(|error| error.to_string())?;
     small_runtime()

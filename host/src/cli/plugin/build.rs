@@ -1,61 +1,55 @@
-//! `plugway plugin build`: Cargo, with what a component needs.
+//! `plugway plugin build`: a component from a project in one of three languages, with the tools of that language.
+
+mod javascript;
+mod project;
+mod python;
+mod rust;
+mod tool;
 
 use super::{Exit, load};
-use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-
-const TARGET: &str = "wasm32-wasip2";
-
-/// Small and fast: a plugin is compiled again on every machine, and a panic ends its instance anyway.
-const PROFILE: &[&str] = &[
-    "profile.plugway-plugin.inherits='release'",
-    "profile.plugway-plugin.lto='fat'",
-    "profile.plugway-plugin.codegen-units=1",
-    "profile.plugway-plugin.panic='abort'",
-    "profile.plugway-plugin.debug=false",
-    "profile.plugway-plugin.strip='debuginfo'",
-    "profile.plugway-plugin.incremental=false",
-];
 
 pub fn build(folders: &[PathBuf], out: &Path) -> Exit {
-    if let Err(message) = check_target() {
-        eprintln!("plugway: {message}");
-        return Exit::Unavailable;
-    }
     let mut exit = Exit::Fine;
     for folder in folders {
         match build_one(folder, out) {
             Ok(line) => println!("{line}"),
-            Err(message) => {
+            Err(Failure { message, exit: reason }) => {
                 eprintln!("plugway: {}: {message}", folder.display());
-                exit = Exit::Refused;
+                // A missing tool is worth more than a build that fails.
+                exit = if exit == Exit::Unavailable { exit } else { reason };
             }
         }
     }
     exit
 }
 
-/// Without the target Cargo's own error says `can't find crate for core`, which helps nobody.
-fn check_target() -> Result<(), String> {
-    let printed = Command::new("rustc")
-        .args(["--print", "target-libdir", "--target", TARGET])
-        .output()
-        .map_err(|error| format!("rustc cannot be run ({error}); install Rust from https://rustup.rs"))?;
-    let folder = String::from_utf8_lossy(&printed.stdout).trim().to_owned();
-    match Path::new(&folder).is_dir() {
-        true => Ok(()),
-        false => Err(format!("Rust's target {TARGET} is not installed; run `rustup target add {TARGET}`")),
+/// Why there is no component, and whether the project or the machine is to blame.
+struct Failure {
+    message: String,
+    exit: Exit,
+}
+
+impl Failure {
+    /// Something is not installed.
+    fn missing(message: impl Into<String>) -> Self {
+        Failure { message: message.into(), exit: Exit::Unavailable }
     }
 }
 
-fn build_one(folder: &Path, out: &Path) -> Result<String, String> {
-    let manifest = folder.join("Cargo.toml");
-    if !manifest.is_file() {
-        return Err("there is no Cargo.toml in this folder".to_owned());
+impl From<String> for Failure {
+    fn from(message: String) -> Self {
+        Failure { message, exit: Exit::Refused }
     }
-    let wasm = cargo(&manifest)?;
+}
+
+fn build_one(folder: &Path, out: &Path) -> Result<String, Failure> {
+    let wasm = match Language::of(folder)? {
+        Language::Rust => rust::build(folder)?,
+        Language::JavaScript => javascript::build(folder)?,
+        Language::Python => python::build(folder)?,
+    };
     let plugin = load(&wasm).map_err(|reason| format!("it was built, but no gateway would load it: {reason}"))?;
     fs::create_dir_all(out).map_err(|error| format!("{}: {error}", out.display()))?;
     let target = out.join(format!("{}.wasm", plugin.name));
@@ -67,27 +61,33 @@ fn build_one(folder: &Path, out: &Path) -> Result<String, String> {
     Ok(format!("{} ({plugin:?}, {} bytes)", target.display(), plugin.size_bytes))
 }
 
-/// Builds a crate; the component's path.
-fn cargo(manifest: &Path) -> Result<PathBuf, String> {
-    let mut command = Command::new("cargo");
-    command.args(["build", "--lib", "--target", TARGET, "--profile", "plugway-plugin"]);
-    command.args(["--message-format", "json-render-diagnostics", "--manifest-path"]).arg(manifest);
-    for line in PROFILE {
-        command.args(["--config", line]);
+/// What a plugin is written in, by the manifest that it has.
+enum Language {
+    Rust,
+    JavaScript,
+    Python,
+}
+
+impl Language {
+    fn of(folder: &Path) -> Result<Self, String> {
+        let known = [
+            (rust::MANIFEST, Language::Rust),
+            (javascript::MANIFEST, Language::JavaScript),
+            (python::MANIFEST, Language::Python),
+        ];
+        let mut found: Vec<_> = known.into_iter().filter(|(manifest, _)| folder.join(manifest).is_file()).collect();
+        match found.pop() {
+            Some((_, language)) if found.is_empty() => Ok(language),
+            Some((one, _)) => Err(format!(
+                "there are {one} and {} in this folder, so it cannot be told what the plugin is written in; keep one",
+                found[0].0
+            )),
+            None => Err(format!(
+                "there is no {}, {} or {} in this folder; `plugway plugin new` makes a project",
+                rust::MANIFEST,
+                javascript::MANIFEST,
+                python::MANIFEST
+            )),
+        }
     }
-    let output = command
-        .stderr(Stdio::inherit())
-        .output()
-        .map_err(|error| format!("cargo cannot be run ({error}); install Rust from https://rustup.rs"))?;
-    if !output.status.success() {
-        return Err("cargo could not build it; its errors stand above".to_owned());
-    }
-    let built = String::from_utf8_lossy(&output.stdout);
-    let artifacts = built.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    artifacts
-        .filter_map(|message| message.get("filenames")?.as_array().cloned())
-        .flatten()
-        .filter_map(|name| name.as_str().map(PathBuf::from))
-        .rfind(|name| name.extension().is_some_and(|extension| extension == "wasm"))
-        .ok_or_else(|| "cargo made no .wasm file; the manifest needs `[lib] crate-type = [\"cdylib\"]`".to_owned())
 }
