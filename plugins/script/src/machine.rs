@@ -15,7 +15,8 @@ use std::cell::RefCell;
 use std::path::Path;
 use std::rc::Rc;
 
-const PRELUDE: &str = include_str!("plugway.js");
+/// The same file that a project in JavaScript has, so that its source runs as a script, too.
+const PRELUDE: &str = include_str!("../../../host/templates/js/project/plugway.js");
 const GLUE: &str = include_str!("glue.js");
 
 pub struct Machine {
