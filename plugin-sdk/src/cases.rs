@@ -36,16 +36,19 @@
 //! (bodies, states, the data of events) is written as JSON where it is an object or a list, else as a string. A step is
 //! `{"send": {"method", "path", "headers": [["name", "value"]], "body", "auth", "dialect", "framing"}}`, or `fetch`,
 //! `wait`, `acquire`, `{"reply": {"whole": …}}`, `{"reply": {"chunks": […]}}`; its body is `"translated"`, `"empty"`,
-//! `{"edited": [{"member", "value"}]}` (no value: removed) or `{"replaced": …}`.
+//! `{"edited": [{"member", "value"}]}` (no value: removed) or `{"replaced": …}`. What there is none of, such as `auth`, is
+//! left out.
 
 mod batching;
-mod diff;
+#[doc(hidden)]
+pub mod diff;
 mod folder;
 mod format_client;
 mod format_upstream;
 mod headers;
 mod json;
-mod layout;
+#[doc(hidden)]
+pub mod layout;
 mod policy;
 mod provider;
 #[cfg(test)]
@@ -55,6 +58,15 @@ use crate::{ClientFormat, HeaderTemplates, Plugin, Policy, Provider, UpstreamFor
 use folder::Pair;
 use serde_json::{Value, json};
 use std::path::Path;
+
+/// What every runner of cases needs, for `plugway plugin test` above all: the same files must mean the same to it.
+#[doc(hidden)]
+pub mod kit {
+    pub use super::batching::{by_chance, ways};
+    pub use super::folder::{Pair, read};
+    pub use super::json::shown;
+    pub use super::{diff, layout, with_arguments};
+}
 
 /// Makes a test of the folders under `cases/`, with the kinds that [`export!`](crate::export!) lists. It needs the
 /// feature `cases` among the `[dev-dependencies]`; see [the module](mod@crate::cases) for the files.
@@ -136,7 +148,8 @@ fn check<P: Plugin>(cases: &Path, kinds: &[Kind<P>]) -> Vec<String> {
     let (pairs, mut wrong) = folder::read(cases, &known);
     for pair in &pairs {
         let function = functions.iter().find(|function| function.name == pair.function);
-        let settled = twice(|| answer(function.copied(), pair)).and_then(|answer| pair.settle(&answer));
+        let settled =
+            twice(|| answer(function.copied(), pair)).and_then(|answer| pair.settle(&answer, folder::recording()));
         if let Err(message) = settled {
             wrong.push(format!("{}/{}: {message}", pair.case, pair.function));
         }
@@ -177,7 +190,8 @@ fn chat_completion() -> String {
 
 /// Puts a bare body (or list) where the arguments would have it. What has no members but the arguments' is taken for
 /// them.
-fn with_arguments(input: Value, main: &str, others: &[&str]) -> Value {
+#[doc(hidden)]
+pub fn with_arguments(input: Value, main: &str, others: &[&str]) -> Value {
     let are_arguments = |members: &serde_json::Map<String, Value>| {
         members.contains_key(main) && members.keys().all(|name| name == main || others.contains(&name.as_str()))
     };

@@ -29,7 +29,8 @@ pub(super) fn in_every_way(
     Ok(first.unwrap_or_default())
 }
 
-fn ways(count: usize) -> Vec<Vec<Range<usize>>> {
+/// All at once, one by one, the end on its own, and some by chance.
+pub fn ways(count: usize) -> Vec<Vec<Range<usize>>> {
     let one_by_one = || (0..count).map(|at| at..at + 1);
     let all_at_once = iter::once(0..count).collect();
     let then_the_end = one_by_one().chain(iter::once(count..count)).collect();
@@ -42,7 +43,7 @@ fn ways(count: usize) -> Vec<Vec<Range<usize>>> {
 }
 
 /// Batches of one to four, the same for the same seed.
-fn by_chance(count: usize, seed: u64) -> Vec<Range<usize>> {
+pub fn by_chance(count: usize, seed: u64) -> Vec<Range<usize>> {
     let (mut batches, mut from, mut random) = (Vec::new(), 0, seed);
     while from < count {
         // The constants of Knuth's MMIX generator; its high bits are the good ones.

@@ -8,11 +8,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// An input and where its output belongs.
-pub(super) struct Pair {
-    pub(super) case: String,
-    pub(super) function: String,
-    pub(super) settings: Value,
-    pub(super) input: Value,
+pub struct Pair {
+    /// The folder.
+    pub case: String,
+    /// By the name of the WIT.
+    pub function: String,
+    /// What `configure` gets.
+    pub settings: Value,
+    /// What the function gets.
+    pub input: Value,
     output: PathBuf,
 }
 
@@ -23,11 +27,14 @@ const OUTPUT: &str = ".out.json";
 const SETTINGS: &str = "settings.json";
 
 /// All pairs in order, and what is wrong with the rest.
-pub(super) fn read(cases: &Path, known: &[&str]) -> (Vec<Pair>, Vec<String>) {
+pub fn read(cases: &Path, known: &[&str]) -> (Vec<Pair>, Vec<String>) {
     let (mut pairs, mut wrong) = (Vec::new(), Vec::new());
     let folders = entries(cases);
     if folders.is_empty() {
-        wrong.push("there is no case in the folder `cases` beside Cargo.toml".to_owned());
+        wrong.push(format!(
+            "there is no case in {}; a case is a folder with files such as plan.in.json",
+            cases.display()
+        ));
     }
     for case in folders {
         match read_case(&case, &cases.join(&case), known) {
@@ -88,18 +95,18 @@ fn inputs(files: &BTreeSet<String>, known: &[&str]) -> Result<Vec<(String, Strin
 
 impl Pair {
     /// Whether this is what must come out; or writes it down, where that is asked for.
-    pub(super) fn settle(&self, answer: &Value) -> Result<(), String> {
+    pub fn settle(&self, answer: &Value, record: bool) -> Result<(), String> {
         let expected = match self.output.exists() {
             true => Some(parse(&self.output)?),
             false => None,
         };
         match expected {
             Some(expected) if expected == *answer => Ok(()),
-            _ if recording() => fs::write(&self.output, layout::text(answer))
+            _ if record => fs::write(&self.output, layout::text(answer))
                 .map_err(|error| format!("its output cannot be written: {error}")),
             Some(expected) => Err(diff::of(&expected, answer)),
             None => Err(format!(
-                "there is no {}{OUTPUT}; with PLUGWAY_RECORD=1 it would be\n{}",
+                "there is no {}{OUTPUT}; recorded (PLUGWAY_RECORD=1 cargo test, or plugway plugin test --record) it would be\n{}",
                 self.function,
                 layout::text(answer)
             )),
@@ -108,7 +115,7 @@ impl Pair {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a switch for who runs the tests; a plugin has no configuration here")]
-fn recording() -> bool {
+pub(super) fn recording() -> bool {
     std::env::var_os("PLUGWAY_RECORD").is_some_and(|value| value == "1")
 }
 

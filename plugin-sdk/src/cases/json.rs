@@ -18,11 +18,19 @@ pub(super) fn answer<T>(result: Result<T, Problem>, shown: impl FnOnce(T) -> Val
 }
 
 /// Text that is a JSON object or list as such, other text as a string; so that both can be told apart.
-pub(super) fn shown(text: &str) -> Value {
+pub fn shown(text: &str) -> Value {
     match serde_json::from_str::<Value>(text) {
         Ok(value @ (Value::Object(_) | Value::Array(_))) => value,
         Ok(_) | Err(_) => Value::String(text.to_owned()),
     }
+}
+
+/// Without the members that are `null`: what there is none of is left out.
+pub(super) fn present(mut value: Value) -> Value {
+    if let Value::Object(members) = &mut value {
+        members.retain(|_, member| !member.is_null());
+    }
+    value
 }
 
 /// The way back from [`shown`].

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 const WIDTH: usize = 120;
 
-pub(super) fn text(value: &Value) -> String {
+pub fn text(value: &Value) -> String {
     let mut text = String::new();
     write(value, 0, 0, &mut text);
     text.push('\n');

@@ -116,5 +116,5 @@ fn review<P: Policy>(plugin: &P, context: &Context, chunks: &[String], batches: 
             break;
         }
     }
-    json!({"chunks": json::texts(&passed), "refusal": refusal.as_ref().map(json::problem)})
+    json::present(json!({"chunks": json::texts(&passed), "refusal": refusal.as_ref().map(json::problem)}))
 }

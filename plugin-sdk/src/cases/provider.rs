@@ -74,12 +74,12 @@ fn step(step: Step) -> Value {
         Step::Send(request) => json!({"send": outgoing(&request)}),
         Step::Fetch(fetch) => json!({"fetch": {"request": outgoing(&fetch.request), "state": shown(&fetch.state)}}),
         Step::Wait(pause) => json!({"wait": {"milliseconds": pause.milliseconds, "state": shown(&pause.state)}}),
-        Step::Acquire(acquisition) => json!({"acquire": {
+        Step::Acquire(acquisition) => json!({"acquire": json::present(json!({
             "credential": acquisition.credential,
             "request": outgoing(&acquisition.request),
             "secret_at": acquisition.secret_at,
             "expires_at": acquisition.expires_at,
-        }}),
+        }))}),
         Step::Reply(LocalReply::Whole(whole)) => json!({"reply": {"whole": shown(&whole)}}),
         Step::Reply(LocalReply::Chunks(chunks)) => json!({"reply": {"chunks": json::texts(&chunks)}}),
     }
@@ -93,7 +93,7 @@ fn outgoing(outgoing: &Outgoing) -> Value {
             Placement::Query(name) => json!({"query": name}),
         }})
     });
-    json!({
+    json::present(json!({
         "method": outgoing.method,
         "path": outgoing.path,
         "headers": json::headers(&outgoing.headers),
@@ -106,7 +106,7 @@ fn outgoing(outgoing: &Outgoing) -> Value {
             Framing::Ndjson => "ndjson",
             Framing::AwsEventStream => "aws-event-stream",
         },
-    })
+    }))
 }
 
 fn body(body: &Body) -> Value {

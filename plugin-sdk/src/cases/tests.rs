@@ -165,7 +165,7 @@ fn files_that_would_be_passed_over_are_mistakes() {
         (vec![("settings.json", "{}")], "it has no file that ends in .in.json"),
         (vec![], "it has no file that ends in .in.json"),
         (vec![("decode-reply.in.json", "{")], "decode-reply.in.json: EOF"),
-        (vec![("decode-reply.in.json", "{}")], "there is no decode-reply.out.json; with PLUGWAY_RECORD=1 it would be"),
+        (vec![("decode-reply.in.json", "{}")], "there is no decode-reply.out.json; recorded ("),
         (vec![("decode-problem.in.json", r#"{"stat": 1}"#)], "its input makes no sense: unknown field `stat`"),
     ] {
         let told = the_one_thing_wrong(&files);
