@@ -23,6 +23,8 @@ mod accounts;
 mod agreement;
 #[path = "system/architecture.rs"]
 mod architecture;
+#[path = "system/author_errors.rs"]
+mod author_errors;
 #[path = "system/authors.rs"]
 mod authors;
 #[path = "system/bad_guests.rs"]
@@ -33,6 +35,8 @@ mod bad_input;
 mod configuration;
 #[path = "system/derived.rs"]
 mod derived;
+#[path = "system/dev.rs"]
+mod dev;
 #[path = "system/health.rs"]
 mod health;
 #[path = "system/hot_reload.rs"]
@@ -49,6 +53,8 @@ mod plans;
 mod policies;
 #[path = "system/real_clients.rs"]
 mod real_clients;
+#[path = "system/records.rs"]
+mod records;
 #[path = "system/resources.rs"]
 mod resources;
 #[path = "system/routes.rs"]
@@ -61,5 +67,7 @@ mod secrets;
 mod streams;
 #[path = "system/surface.rs"]
 mod surface;
+#[path = "system/tools.rs"]
+mod tools;
 #[path = "system/trust.rs"]
 mod trust;

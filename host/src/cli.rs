@@ -93,11 +93,11 @@ enum PluginCommand {
         #[arg(long, value_name = "FOLDER", default_value = "target/plugins")]
         out: PathBuf,
     },
-    /// Say in sentences what would be refused when a plugin is loaded, and why.
-    Check {
-        #[arg(required = true, value_name = "FILE")]
-        files: Vec<PathBuf>,
-    },
+    Check(plugin::Check),
+    Test(plugin::Test),
+    Bench(plugin::Bench),
+    Dev(plugin::Dev),
+    Replay(plugin::Replay),
     /// Show what a plugin is: kinds, versions, imports, size, digest.
     Inspect {
         #[arg(required = true, value_name = "FILE")]
@@ -123,7 +123,11 @@ pub fn run() -> ExitCode {
         Command::CompileForParent { memory_limit_bytes } => compile_for_parent(memory_limit_bytes),
         Command::Plugin(PluginCommand::New { name, kind, language, into }) => plugin::new(&name, kind, language, into),
         Command::Plugin(PluginCommand::Build { folders, out }) => plugin::build(&folders, &out),
-        Command::Plugin(PluginCommand::Check { files }) => plugin::check(&files),
+        Command::Plugin(PluginCommand::Check(arguments)) => plugin::check(arguments),
+        Command::Plugin(PluginCommand::Dev(arguments)) => plugin::dev(arguments),
+        Command::Plugin(PluginCommand::Replay(arguments)) => plugin::replay(arguments),
+        Command::Plugin(PluginCommand::Bench(arguments)) => plugin::bench(arguments),
+        Command::Plugin(PluginCommand::Test(arguments)) => plugin::test(arguments),
         Command::Plugin(PluginCommand::Inspect { files, json }) => plugin::inspect(&files, json),
     }
     .into()

@@ -22,6 +22,7 @@ mod url;
 pub use call::Gateway;
 pub use encode::ReplyBody;
 pub use send::{Derived, Upstreams};
+pub use url::{check as check_path, join as join_url};
 
 use crate::error::Failure;
 use admit::Admitted;

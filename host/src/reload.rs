@@ -5,7 +5,8 @@ mod files;
 mod start;
 mod watch;
 
-pub use start::{Started, look, runtime, start};
+pub use start::{Started, bounds, look, runtime, runtime_with, start};
+pub use watch::watch_tree;
 
 use crate::config::{AtStart, Config, Source};
 use crate::plugins::{Failing, Plugin, Runtime, Watcher};

@@ -48,6 +48,7 @@ pub struct Setup {
     /// What a shell says before it becomes the gateway.
     before: String,
     listen_by_argument: bool,
+    command: Vec<String>,
 }
 
 impl Setup {
@@ -66,6 +67,7 @@ impl Setup {
             environment: Vec::new(),
             before: String::new(),
             listen_by_argument: false,
+            command: vec!["serve".to_owned()],
         }
     }
 
@@ -95,6 +97,12 @@ impl Setup {
     /// Another plugin in the folder.
     pub fn plugin(mut self, file: &str, component: Component) -> Self {
         self.components.push((file.to_owned(), component));
+        self
+    }
+
+    /// Another command than `serve` that takes `--config` and serves.
+    pub fn command(mut self, command: &[&str]) -> Self {
+        self.command = command.iter().map(|&part| part.to_owned()).collect();
         self
     }
 
@@ -136,7 +144,9 @@ impl Setup {
         write_config(&config_file, &config);
 
         let mut child = Command::new("sh")
-            .args(["-c", &format!("{}exec \"$0\" \"$@\"", self.before), BINARY, "serve", "--config"])
+            .args(["-c", &format!("{}exec \"$0\" \"$@\"", self.before), BINARY])
+            .args(&self.command)
+            .arg("--config")
             .arg(&config_file)
             .args(self.listen_by_argument.then(|| format!("--listen={address}")))
             .envs(self.environment)

@@ -1,24 +1,35 @@
 //! `plugway plugin …`
 
+mod bench;
 mod build;
+mod cases;
+mod check;
+mod dev;
 mod embedded;
+mod inspect;
 mod new;
+mod replay;
+mod test;
 
+pub use bench::{Bench, bench};
 pub use build::build;
+pub use check::{Check, check};
+pub use dev::{Dev, dev};
+pub use inspect::inspect;
 pub use new::{Kind, Language, new};
+pub use replay::{Replay, replay};
+pub use test::{Test, test};
 
 use super::{Exit, small_runtime, usual_plugin_folders};
 use crate::config;
 use crate::plugins::{self, Plugin};
 use crate::reload;
 use crate::telemetry::start_log;
-use serde_json::json;
 use std::path::{Path, PathBuf};
 
-/// Loads a plugin as a gateway would, and says why where it cannot.
+/// Loads a plugin as a gateway would, and says why where it cannot. What the plugin writes goes to standard error.
 fn load(file: &Path) -> Result<Plugin, String> {
     let config = config::default_without_file(&usual_plugin_folders());
-    // Where a plugin fails, the reason is what it writes there.
     start_log(&config.log);
     let runtime = reload::runtime(&config.at_start().plugins).map_err(|error| error.to_string())?;
     let wasm = plugins::read(file).map_err(|error| error.to_string())?;
@@ -28,60 +39,17 @@ fn load(file: &Path) -> Result<Plugin, String> {
         .map_err(|error| error.to_string())
 }
 
-pub fn check(files: &[PathBuf]) -> Exit {
-    let mut exit = Exit::Fine;
-    for file in files {
-        match load(file) {
-            Ok(plugin) => println!("{}: {plugin:?} would be loaded", file.display()),
-            Err(reason) => {
-                println!("{}: {reason}", file.display());
-                exit = Exit::Refused;
-            }
-        }
+/// The component that is meant: a file, or what is built from a folder.
+fn built(place: &Path) -> Result<PathBuf, String> {
+    if !place.is_dir() {
+        return Ok(place.to_owned());
     }
-    exit
-}
-
-pub fn inspect(files: &[PathBuf], as_json: bool) -> Exit {
-    let mut exit = Exit::Fine;
-    for file in files {
-        match load(file) {
-            Ok(plugin) if as_json => println!("{}", in_json(&plugin)),
-            Ok(plugin) => print!("{}", in_words(&plugin)),
-            Err(reason) => {
-                eprintln!("{}: {reason}", file.display());
-                exit = Exit::Refused;
-            }
-        }
+    let out = std::env::temp_dir().join(format!("plugway-built-{}", std::process::id()));
+    if build(&[place.to_owned()], &out) != Exit::Fine {
+        return Err("it could not be built".to_owned());
     }
-    exit
-}
-
-fn in_json(plugin: &Plugin) -> serde_json::Value {
-    let schema: serde_json::Value = serde_json::from_str(&plugin.settings_schema).unwrap_or_default();
-    json!({
-        "name": plugin.name,
-        "version": plugin.version.to_string(),
-        "description": plugin.description,
-        "kinds": plugin.shape.kinds.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        "contract_versions": plugin.shape.contracts,
-        "imports": plugin.shape.imports,
-        "size_bytes": plugin.size_bytes,
-        "digest": format!("sha256:{}", plugin.digest),
-        "settings_schema": schema,
-    })
-}
-
-fn in_words(plugin: &Plugin) -> String {
-    let list = |items: Vec<String>| items.join(", ");
-    let kinds = list(plugin.shape.kinds.iter().map(ToString::to_string).collect());
-    let contracts = list(plugin.shape.contracts.iter().cloned().collect());
-    let mut words = format!(
-        "{} {}\n  {}\n  kinds      {kinds}\n  contracts  {contracts}\n  size       {} bytes\n  digest     sha256:{}\n  imports\n",
-        plugin.name, plugin.version, plugin.description, plugin.size_bytes, plugin.digest,
-    );
-    for import in &plugin.shape.imports {
-        words.push_str(&format!("    {import}\n"));
-    }
-    words
+    let files = std::fs::read_dir(&out).map_err(|error| format!("{}: {error}", out.display()))?;
+    let mut files = files.flatten().map(|file| file.path());
+    let component = files.find(|file| file.extension().is_some_and(|extension| extension == "wasm"));
+    component.ok_or_else(|| "building it made no component".to_owned())
 }

@@ -13,19 +13,28 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub fn serve(named: Option<PathBuf>, listen: Option<&str>) -> Exit {
-    let listen = match listen.map(|listen| config::listen_address(listen).map_err(|message| (listen, message))) {
-        None => None,
-        Some(Ok(address)) => Some(address),
-        Some(Err((listen, message))) => {
-            eprintln!("plugway: --listen {listen}: {message}");
-            return Exit::Usage;
-        }
-    };
-    let source = config_file(named).map(|file| Source { file, listen });
-    let config = match read(source.as_ref(), listen) {
-        Ok(config) => config,
+    let listen = match listen_address(listen) {
+        Ok(listen) => listen,
         Err(exit) => return exit,
     };
+    let source = config_file(named).map(|file| Source { file, listen });
+    match read(source.as_ref(), listen) {
+        Ok(config) => serve_with(config, source),
+        Err(exit) => exit,
+    }
+}
+
+/// What `--listen` says, its mistake told on standard error.
+pub fn listen_address(listen: Option<&str>) -> Result<Option<SocketAddr>, Exit> {
+    let Some(listen) = listen else { return Ok(None) };
+    config::listen_address(listen).map(Some).map_err(|message| {
+        eprintln!("plugway: --listen {listen}: {message}");
+        Exit::Usage
+    })
+}
+
+/// Serves with a configuration that has been read, once the log has been started; `source` is watched for the next one.
+pub fn serve_with(config: Config, source: Option<Source>) -> Exit {
     let runtime = match small_runtime() {
         Ok(runtime) => runtime,
         Err(error) => return unavailable(&error),

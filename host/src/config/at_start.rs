@@ -1,7 +1,7 @@
 //! What is read once, when the gateway starts. Whoever sets something up at that time takes an [`AtStart`] and not the whole
 //! configuration, so that what needs a restart is what stands here, and nothing else.
 
-use super::meant::{Config, Limits, Log, Plugins};
+use super::meant::{Config, FailedCalls, Limits, Log, Plugins};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -27,6 +27,7 @@ pub struct PluginsAtStart {
     pub compile_memory_bytes: usize,
     /// The largest text that a plugin may hand back: a body and a half, for what it was given and what it made of it.
     pub answer_bytes: usize,
+    pub record_failed_calls: Option<FailedCalls>,
 }
 
 impl Config {
@@ -47,6 +48,7 @@ impl Config {
                 compile_timeout,
                 compile_memory_bytes,
                 answer_bytes: body_bytes.saturating_mul(3) / 2,
+                record_failed_calls: self.plugins.record_failed_calls.clone(),
             },
         }
     }
@@ -79,6 +81,7 @@ impl PluginsAtStart {
             compile_timeout,
             compile_memory_bytes,
             answer_bytes,
+            record_failed_calls,
         } = self;
         let changed = [
             ("plugins.directory", *directory != other.directory),
@@ -87,6 +90,7 @@ impl PluginsAtStart {
             ("plugins.memory_limit_mb", *memory_limit_bytes != other.memory_limit_bytes),
             ("plugins.compile_timeout_seconds", *compile_timeout != other.compile_timeout),
             ("plugins.compile_memory_mb", *compile_memory_bytes != other.compile_memory_bytes),
+            ("plugins.record_failed_calls", *record_failed_calls != other.record_failed_calls),
             ("limits.body_mb (for what plugins return)", *answer_bytes != other.answer_bytes),
         ];
         changed.into_iter().filter_map(|(key, changed)| changed.then_some(key))

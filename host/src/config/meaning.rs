@@ -1,10 +1,10 @@
 //! From what was typed to what is meant: defaults, and rules that span several keys.
 
-use super::meant::{Config, Isolation, Limits, Log, LogFormat, Plugins, Policy};
+use super::meant::{Config, FailedCalls, Isolation, Limits, Log, LogFormat, Plugins, Policy};
 use super::provider;
 use super::reader::Reader;
 use super::scalars::{Folder, Listen, Seconds, Whole};
-use super::typed::{File, LimitsSection, LogSection, PluginsSection, PolicyEntry};
+use super::typed::{File, LimitsSection, LogSection, PluginsSection, PolicyEntry, RecordSection};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -33,7 +33,7 @@ pub(super) fn config(file: File, reader: &mut Reader<'_>) -> Config {
     }
 }
 
-fn plugins_meant(section: PluginsSection, reader: &Reader<'_>) -> Plugins {
+fn plugins_meant(section: PluginsSection, reader: &mut Reader<'_>) -> Plugins {
     let PluginsSection {
         at: _,
         directory,
@@ -43,6 +43,7 @@ fn plugins_meant(section: PluginsSection, reader: &Reader<'_>) -> Plugins {
         memory_limit_mb,
         compile_timeout_seconds,
         compile_memory_mb,
+        record_failed_calls,
     } = section;
     let directory = directory.map_or_else(|| reader.base.join("plugins"), |Folder(path)| path);
     Plugins {
@@ -54,7 +55,21 @@ fn plugins_meant(section: PluginsSection, reader: &Reader<'_>) -> Plugins {
         memory_limit_bytes: mebibytes(memory_limit_mb, 256),
         compile_timeout: seconds(compile_timeout_seconds, 120),
         compile_memory_bytes: mebibytes(compile_memory_mb, 2048),
+        record_failed_calls: record_failed_calls.and_then(|section| failed_calls(section, reader)),
     }
+}
+
+fn failed_calls(section: RecordSection, reader: &mut Reader<'_>) -> Option<FailedCalls> {
+    let RecordSection { at, directory, max_files, max_file_kb } = section;
+    if directory.is_none() {
+        reader.missing(&at.key("directory"), "is missing; it names the folder that records are written to");
+    }
+    let Folder(directory) = directory?;
+    Some(FailedCalls {
+        directory,
+        max_files: max_files.map_or(100, |Whole(count)| as_usize(count)),
+        max_file_bytes: as_usize(max_file_kb.map_or(1024, |Whole(kibibytes)| kibibytes) * 1024),
+    })
 }
 
 fn default_cache_directory(plugins: &Path, env: &dyn Fn(&str) -> Option<String>) -> PathBuf {

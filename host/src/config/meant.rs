@@ -36,6 +36,16 @@ pub struct Plugins {
     pub compile_timeout: Duration,
     /// How much memory compiling one plugin may take.
     pub compile_memory_bytes: usize,
+    /// None: failed calls are not written down.
+    pub record_failed_calls: Option<FailedCalls>,
+}
+
+/// Where failed calls are written down, and how much of them is kept.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FailedCalls {
+    pub directory: PathBuf,
+    pub max_files: usize,
+    pub max_file_bytes: usize,
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -20,6 +20,7 @@ mod yaml;
 pub use at_start::{AtStart, PluginsAtStart};
 pub use meant::*;
 pub use mistakes::{LoadError, Mistakes};
+pub use outgoing::base_url;
 pub use outgoing::is_host_controlled;
 
 use mistakes::At;

@@ -22,11 +22,15 @@ impl Typed for BaseUrl {
 
     fn read(value: &Value, at: &At, reader: &mut Reader<'_>) -> Option<Self> {
         let url = text::<Self>(value, at, reader)?;
-        let checked = match url.contains('?') {
-            true => Err("must not have a query, as paths are joined to it"),
-            false => web_url(url),
-        };
-        checked.map_err(|message| reader.mistake(at, message)).ok().map(BaseUrl)
+        base_url(url).map_err(|message| reader.mistake(at, message)).ok().map(BaseUrl)
+    }
+}
+
+/// The root of a service. The messages go on after "it".
+pub fn base_url(url: &str) -> Result<Uri, &'static str> {
+    match url.contains('?') {
+        true => Err("must not have a query, as paths are joined to it"),
+        false => web_url(url),
     }
 }
 

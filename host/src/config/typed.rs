@@ -49,6 +49,18 @@ typed! {
         compile_timeout_seconds: Seconds,
         /// How much memory compiling one plugin may take. Default: 2048.
         compile_memory_mb: Whole<1, 65_536>,
+        /// Whether calls into plugins that fail are written down, to be made again with `plugway plugin replay`. Absent: no.
+        record_failed_calls: RecordSection,
+    } later []
+
+    /// Calls into plugins that fail, written down. They hold what users wrote.
+    RecordSection {
+        /// The folder of the records, relative to this file and private to you. Required.
+        directory: Folder,
+        /// How many are kept; the oldest make room. Default: 100.
+        max_files: Whole<1, 100_000>,
+        /// The largest record; a call with more in it is not written down. Default: 1024.
+        max_file_kb: Whole<1, 65_536>,
     } later []
 
     /// What callers may use.

@@ -35,7 +35,7 @@ pub fn join(base: Option<&Uri>, path: &str, over: Option<&PathOverride>) -> Resu
     Uri::from_parts(parts).map_err(|_| UrlError::NoBase)
 }
 
-fn check(path: &str) -> Result<(), UrlError> {
+pub fn check(path: &str) -> Result<(), UrlError> {
     if !path.starts_with('/') || path.starts_with("//") {
         return Err(UrlError::NotAPath(path.to_owned()));
     }

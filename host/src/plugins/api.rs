@@ -20,7 +20,7 @@ pub mod lifecycle {
         inline: "package plugway:host; world lifecycle { include plugway:plugin/plugin@0.1.0; }",
         path: ["../wit/plugin"],
         exports: { default: async },
-        additional_derives: [PartialEq],
+        additional_derives: [PartialEq, serde::Serialize],
     });
 }
 
@@ -30,6 +30,7 @@ pub mod provider {
         path: ["../wit/plugin", "../wit/provider"],
         with: { "plugway:plugin/types@0.1.0": super::lifecycle::plugway::plugin::types },
         exports: { default: async },
+        additional_derives: [serde::Serialize],
     });
     pub use exports::plugway::provider::provider::*;
 }
@@ -40,6 +41,7 @@ pub mod upstream {
         path: ["../wit/plugin", "../wit/format"],
         with: { "plugway:plugin/types@0.1.0": super::lifecycle::plugway::plugin::types },
         exports: { default: async },
+        additional_derives: [serde::Serialize],
     });
     pub use exports::plugway::format::upstream::Decoded;
     pub use plugway::format::types::{Progress, Translated};
@@ -54,6 +56,7 @@ pub mod client {
             "plugway:format/types@0.1.0": super::upstream::plugway::format::types,
         },
         exports: { default: async },
+        additional_derives: [serde::Serialize],
     });
     pub use exports::plugway::format::client::{Encoded, Place, Route};
 }
@@ -64,6 +67,7 @@ pub mod headers {
         path: ["../wit/plugin", "../wit/headers"],
         with: { "plugway:plugin/types@0.1.0": super::lifecycle::plugway::plugin::types },
         exports: { default: async },
+        additional_derives: [serde::Serialize],
     });
     pub use exports::plugway::headers::headers::Variable;
 }
@@ -84,6 +88,7 @@ pub mod policy {
         path: ["../wit/plugin", "../wit/policy"],
         with: { "plugway:plugin/types@0.1.0": super::lifecycle::plugway::plugin::types },
         exports: { default: async },
+        additional_derives: [serde::Serialize],
     });
     pub use exports::plugway::policy::policy::{Context, Phases, Reviewed, Verdict};
 }

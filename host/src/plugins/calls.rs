@@ -1,5 +1,4 @@
 //! The functions of the contract, as the host calls them.
-#![expect(clippy::ptr_arg, reason = "`bindgen!` makes `&String` of a named string type")]
 
 use super::api::client::{Encoded, Route};
 use super::api::headers::Variable;
@@ -13,7 +12,11 @@ use super::fault::Fault;
 /// Calls one function of one kind on a pooled instance, under the deadline.
 macro_rules! invoke {
     ($configured:ident, $occasion:expr, $kind:ident . $interface:ident . $function:ident ( $($argument:expr),* )) => {{
-        let mut taken = $configured.take($occasion.into()).await.map_err(|fault| $configured.failed(fault))?;
+        let occasion: Occasion = $occasion.into();
+        $configured.remember(occasion, stringify!($kind), stringify!($function), || {
+            [$((stringify!($argument), serde_json::to_value($argument).unwrap_or_default())),*]
+        });
+        let mut taken = $configured.take(occasion).await.map_err(|fault| $configured.failed(fault))?;
         let limit = $configured.limit();
         let live = &mut taken.live;
         let Some(exports) = live.exports.$kind.as_ref() else {
@@ -21,12 +24,8 @@ macro_rules! invoke {
         };
         let outcome =
             tokio::time::timeout(limit, exports.$interface().$function(&mut live.store $(, $argument)*)).await;
-        taken.finish(outcome)
+        taken.finish(stringify!($function), outcome)
     }};
-}
-
-fn flatten<T>(answer: Result<Result<T, Problem>, CallError>) -> Result<T, CallError> {
-    answer?.map_err(CallError::Problem)
 }
 
 /// Provider.
@@ -37,11 +36,15 @@ impl Configured {
 
     pub async fn plan(&self, moment: Moment, call: &Call) -> Result<Step, CallError> {
         self.fits(&call.members)?;
-        self.bounded_step(flatten(invoke!(self, moment, provider.plugway_provider_provider.call_plan(call)))?)
+        self.bounded_step(self.flatten(invoke!(self, moment, provider.plugway_provider_provider.call_plan(call)))?)
     }
 
     pub async fn resume(&self, moment: Moment, state: &String, reply: Option<&HttpReply>) -> Result<Step, CallError> {
-        self.bounded_step(flatten(invoke!(self, moment, provider.plugway_provider_provider.call_resume(state, reply)))?)
+        self.bounded_step(self.flatten(invoke!(
+            self,
+            moment,
+            provider.plugway_provider_provider.call_resume(state, reply)
+        ))?)
     }
 
     fn bounded_step(&self, step: Step) -> Result<Step, CallError> {
@@ -68,12 +71,16 @@ impl Configured {
         body: &String,
     ) -> Result<Translated, CallError> {
         self.fits(body)?;
-        flatten(invoke!(self, moment, upstream.plugway_format_upstream.call_encode_request(operation, model, body)))
+        self.flatten(invoke!(
+            self,
+            moment,
+            upstream.plugway_format_upstream.call_encode_request(operation, model, body)
+        ))
     }
 
     pub async fn decode_reply(&self, moment: Moment, operation: &str, body: &String) -> Result<String, CallError> {
         self.fits_answer(body)?;
-        flatten(invoke!(self, moment, upstream.plugway_format_upstream.call_decode_reply(operation, body)))
+        self.flatten(invoke!(self, moment, upstream.plugway_format_upstream.call_decode_reply(operation, body)))
     }
 
     pub async fn decode_problem(
@@ -94,7 +101,7 @@ impl Configured {
         events: &[Event],
         end: bool,
     ) -> Result<Decoded, CallError> {
-        let decoded: Decoded = flatten(invoke!(
+        let decoded: Decoded = self.flatten(invoke!(
             self,
             moment,
             upstream.plugway_format_upstream.call_decode_events(operation, state, events, end)
@@ -123,7 +130,7 @@ impl Configured {
         body: &String,
     ) -> Result<Translated, CallError> {
         self.fits(body)?;
-        flatten(invoke!(
+        self.flatten(invoke!(
             self,
             moment,
             client.plugway_format_client.call_decode_request(operation, model, streaming, body)
@@ -132,7 +139,7 @@ impl Configured {
 
     pub async fn encode_reply(&self, moment: Moment, operation: &str, body: &String) -> Result<String, CallError> {
         self.fits_answer(body)?;
-        flatten(invoke!(self, moment, client.plugway_format_client.call_encode_reply(operation, body)))
+        self.flatten(invoke!(self, moment, client.plugway_format_client.call_encode_reply(operation, body)))
     }
 
     pub async fn encode_events(
@@ -143,7 +150,7 @@ impl Configured {
         chunks: &[String],
         progress: &Progress,
     ) -> Result<Encoded, CallError> {
-        let encoded: Encoded = flatten(invoke!(
+        let encoded: Encoded = self.flatten(invoke!(
             self,
             moment,
             client.plugway_format_client.call_encode_events(operation, state, chunks, progress)
@@ -166,7 +173,7 @@ impl Configured {
 /// Headers.
 impl Configured {
     pub async fn variables(&self, template: &str) -> Result<Vec<String>, CallError> {
-        flatten(invoke!(self, Occasion::Building, headers.plugway_headers_headers.call_variables(template)))
+        self.flatten(invoke!(self, Occasion::Building, headers.plugway_headers_headers.call_variables(template)))
     }
 
     pub async fn render(
@@ -175,7 +182,7 @@ impl Configured {
         templates: &[Header],
         variables: &[Variable],
     ) -> Result<Vec<Header>, CallError> {
-        flatten(invoke!(self, moment, headers.plugway_headers_headers.call_render(templates, variables)))
+        self.flatten(invoke!(self, moment, headers.plugway_headers_headers.call_render(templates, variables)))
     }
 }
 
@@ -187,12 +194,12 @@ impl Configured {
 
     pub async fn review_request(&self, moment: Moment, context: &Context, body: &String) -> Result<Verdict, CallError> {
         self.fits(body)?;
-        flatten(invoke!(self, moment, policy.plugway_policy_policy.call_review_request(context, body)))
+        self.flatten(invoke!(self, moment, policy.plugway_policy_policy.call_review_request(context, body)))
     }
 
     pub async fn review_reply(&self, moment: Moment, context: &Context, body: &String) -> Result<Verdict, CallError> {
         self.fits_answer(body)?;
-        flatten(invoke!(self, moment, policy.plugway_policy_policy.call_review_reply(context, body)))
+        self.flatten(invoke!(self, moment, policy.plugway_policy_policy.call_review_reply(context, body)))
     }
 
     pub async fn review_chunks(
@@ -203,7 +210,7 @@ impl Configured {
         chunks: &[String],
         end: bool,
     ) -> Result<Reviewed, CallError> {
-        let reviewed: Reviewed = flatten(invoke!(
+        let reviewed: Reviewed = self.flatten(invoke!(
             self,
             moment,
             policy.plugway_policy_policy.call_review_chunks(context, state, chunks, end)

@@ -7,8 +7,10 @@ use super::api::Problem;
 use super::fault::Fault;
 use super::health::Health;
 use super::plugin::{FREE_TICKS, Live, Plugin, within};
+use super::record::{self, RecordedOutcome};
 use super::slots::Shelf;
 use crate::config::Isolation;
+use serde_json::Value;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -29,6 +31,11 @@ pub struct Moment {
     pub seed: u64,
 }
 
+impl Moment {
+    /// For calls that have no time and no chance in them: what they return depends on the settings alone.
+    pub const NONE: Moment = Moment { now_ms: 0, seed: 0 };
+}
+
 /// What a call is made for.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Occasion {
@@ -36,6 +43,15 @@ pub(super) enum Occasion {
     /// it says nothing of how well requests are served.
     Building,
     Request(Moment),
+}
+
+impl Occasion {
+    fn moment(self) -> Moment {
+        match self {
+            Occasion::Building => Moment::NONE,
+            Occasion::Request(moment) => moment,
+        }
+    }
 }
 
 impl From<Moment> for Occasion {
@@ -54,7 +70,7 @@ pub enum CallError {
 }
 
 /// The largest state that a plugin may keep for one conversation.
-const MAX_STATE_BYTES: usize = 256 * 1024;
+pub const MAX_STATE_BYTES: usize = 256 * 1024;
 
 /// A plugin with its settings.
 pub struct Configured {
@@ -130,15 +146,10 @@ impl Configured {
 
     /// An instance for one call. It is on its own until [`Taken::finish`] says that the call went well.
     pub(super) async fn take(&self, occasion: Occasion) -> Result<Taken<'_>, Fault> {
-        let (now_ms, seed) = match occasion {
-            Occasion::Building => (0, 0),
-            Occasion::Request(moment) => {
-                if let Some(left) = self.health.resting() {
-                    return Err(Fault::OutOfUse(left));
-                }
-                (moment.now_ms, moment.seed)
-            }
-        };
+        if let (Occasion::Request(_), Some(left)) = (occasion, self.health.resting()) {
+            return Err(Fault::OutOfUse(left));
+        }
+        let Moment { now_ms, seed } = occasion.moment();
         let permit = match self.running.try_acquire() {
             Ok(permit) => permit,
             Err(_) => tokio::time::timeout(self.limit(), self.running.acquire())
@@ -155,6 +166,38 @@ impl Configured {
         live.store.set_epoch_deadline(FREE_TICKS);
         live.store.set_hostcall_fuel(self.plugin.bounds.answer_bytes);
         Ok(Taken { live, owner: self, occasion, _permit: permit, began: Instant::now() })
+    }
+
+    /// Remembers a call that is about to be made, where failed calls are written down.
+    pub(super) fn remember<const N: usize>(
+        &self,
+        occasion: Occasion,
+        kind: &'static str,
+        function: &'static str,
+        arguments: impl FnOnce() -> [(&'static str, Value); N],
+    ) {
+        let Some(recorder) = &self.plugin.recorder else { return };
+        let arguments = arguments().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let call = record::Call { kind, function, arguments, moment: occasion.moment() };
+        recorder.remember(self.address(), call);
+    }
+
+    fn record(&self, outcome: impl FnOnce() -> RecordedOutcome) {
+        if let Some(recorder) = &self.plugin.recorder {
+            recorder.failed(self.address(), &self.plugin, &self.settings, outcome());
+        }
+    }
+
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+
+    /// A plugin's problem is the call's.
+    pub(super) fn flatten<T>(&self, answer: Result<Result<T, Problem>, CallError>) -> Result<T, CallError> {
+        answer?.map_err(|problem| {
+            self.record(|| RecordedOutcome::problem(&problem));
+            CallError::Problem(problem)
+        })
     }
 
     /// Refuses a request that the plugin could not work on within its memory: that is nobody's fault but the text's.
@@ -209,6 +252,11 @@ impl Configured {
     fn tell(&self, fault: &Fault) {
         self.plugin.stats.fault(fault.to_string());
         tracing::error!(plugin = ?self.plugin, %fault, "a call into a plugin failed");
+        match fault {
+            Fault::BrokeContract(what) => self.record(|| RecordedOutcome::Malformed(what.clone())),
+            fault if fault.is_the_plugins() => self.record(|| RecordedOutcome::Fault(fault.to_string())),
+            _ => {}
+        }
     }
 
     /// A plugin that answered with something the contract forbids has failed as much as one that trapped.
@@ -235,9 +283,14 @@ pub(super) struct Taken<'a> {
 
 impl Taken<'_> {
     /// Ends the call: the instance goes back only if the guest returned.
-    pub fn finish<T>(self, outcome: Result<wasmtime::Result<T>, tokio::time::error::Elapsed>) -> Result<T, CallError> {
-        let owner = self.owner;
-        owner.plugin.stats.call(self.began.elapsed());
+    pub fn finish<T>(
+        self,
+        function: &'static str,
+        outcome: Result<wasmtime::Result<T>, tokio::time::error::Elapsed>,
+    ) -> Result<T, CallError> {
+        let (owner, took) = (self.owner, self.began.elapsed());
+        owner.plugin.stats.call(took);
+        tracing::debug!(plugin = ?owner.plugin, took_us = took.as_micros(), "{}", function.trim_start_matches("call_"));
         let fault = match outcome {
             Ok(Ok(value)) => {
                 if matches!(self.occasion, Occasion::Request(_)) {

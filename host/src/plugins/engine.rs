@@ -21,13 +21,23 @@ const KEEP_RESIDENT_BYTES: usize = 256 * 1024;
 pub struct Serving {
     pub engine: Engine,
     pub linker: Linker<Guest>,
-    /// Keeps the ticker's thread running.
-    _ticker: Arc<()>,
+    /// Keeps the ticker's thread running; whoever outlives this engine and calls guests holds it too.
+    pub ticker: Arc<()>,
 }
 
 impl Serving {
     pub fn new(memory_limit_bytes: usize) -> wasmtime::Result<Self> {
+        Serving::with(shared_config(), memory_limit_bytes)
+    }
+
+    /// For tools: every instruction of a guest uses up fuel, so that they can be counted.
+    pub fn counting(memory_limit_bytes: usize) -> wasmtime::Result<Self> {
         let mut config = shared_config();
+        config.consume_fuel(true);
+        Serving::with(config, memory_limit_bytes)
+    }
+
+    fn with(mut config: Config, memory_limit_bytes: usize) -> wasmtime::Result<Self> {
         let mut pool = PoolingAllocationConfig::default();
         pool.total_component_instances(MAX_INSTANCES)
             .total_core_instances(MAX_CORE_INSTANCES * MAX_INSTANCES)
@@ -44,7 +54,7 @@ impl Serving {
         let linker = guest::linker(&engine)?;
         let ticker = Arc::new(());
         start_ticker(engine.clone(), Arc::downgrade(&ticker))?;
-        Ok(Serving { engine, linker, _ticker: ticker })
+        Ok(Serving { engine, linker, ticker })
     }
 }
 

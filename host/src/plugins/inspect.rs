@@ -35,7 +35,7 @@ impl Kind {
     }
 
     /// The interface that makes a component one of this kind.
-    fn interface(self) -> &'static str {
+    pub(super) fn interface(self) -> &'static str {
         match self {
             Kind::Provider => "plugway:provider/provider",
             Kind::FormatUpstream => "plugway:format/upstream",
@@ -44,6 +44,11 @@ impl Kind {
             Kind::Policy => "plugway:policy/policy",
             Kind::ScriptEngine => "plugway:script/engine",
         }
+    }
+
+    /// By the short word that the host's own code has for it: `upstream`, `client`.
+    pub(super) fn of_interface(name: &str) -> Option<Kind> {
+        Kind::ALL.into_iter().find(|kind| kind.interface().ends_with(&format!("/{name}")))
     }
 
     /// The word that configurations and file names use.
@@ -92,6 +97,10 @@ pub enum Refusal {
         "this is a core module, not a component; build it for the target `wasm32-wasip2`, or use `plugway plugin build`"
     )]
     CoreModule,
+    #[error(
+        "this is a core module, built for `wasm32-wasip1`; build it for the target `wasm32-wasip2`, or use `plugway plugin build`"
+    )]
+    Wasip1,
     #[error("the component is damaged or cut short: {0}; build it again or copy it again as a whole")]
     Damaged(String),
     #[error("the component exports none of Plugway's interfaces; end the plugin with `plugway_sdk::export!`")]
@@ -100,8 +109,11 @@ pub enum Refusal {
         "the component does not export `plugway:plugin/lifecycle`, which every plugin has; end the plugin with `plugway_sdk::export!`"
     )]
     NoLifecycle,
-    #[error("the plugin needs {wanted}, but this host offers {offered}; {advice}")]
-    UnknownVersion { wanted: String, offered: String, advice: &'static str },
+    #[error(
+        "the plugin needs {wanted}, which runs on hosts that offer {range}; this host, {version}, offers {offered}; {advice}",
+        version = env!("CARGO_PKG_VERSION")
+    )]
+    UnknownVersion { wanted: String, range: String, offered: String, advice: &'static str },
     #[error("the component exports `{0}`, which no version of this host knows; rebuild the plugin with the SDK of this host, {version}", version = env!("CARGO_PKG_VERSION"))]
     UnknownInterface(String),
     #[error(
@@ -130,7 +142,8 @@ fn check_header(wasm: &[u8]) -> Result<(), Refusal> {
         return Err(Refusal::NotWasm);
     }
     if Parser::is_core_wasm(wasm) {
-        return Err(Refusal::CoreModule);
+        let is_wasip1 = memchr::memmem::find(wasm, b"wasi_snapshot_preview1").is_some();
+        return Err(if is_wasip1 { Refusal::Wasip1 } else { Refusal::CoreModule });
     }
     Ok(())
 }
@@ -210,6 +223,7 @@ fn check_version(package: &str, wanted: &str) -> Result<(), Refusal> {
     let offered = offered(package);
     let refusal = |advice| Refusal::UnknownVersion {
         wanted: format!("{package}@{wanted}"),
+        range: host_range(wanted),
         offered: offered.map_or_else(|| "no such package".to_owned(), |version| format!("{package}@{version}")),
         advice,
     };
@@ -221,6 +235,15 @@ fn check_version(package: &str, wanted: &str) -> Result<(), Refusal> {
         true => Ok(()),
         false if asked > have => Err(refusal("update the host, or rebuild the plugin with the SDK of this host")),
         false => Err(refusal("rebuild the plugin with the SDK of this host")),
+    }
+}
+
+/// Which hosts a plugin of a contract's version runs on, by the version that they offer.
+pub fn host_range(version: &str) -> String {
+    match semver::Version::parse(version) {
+        Ok(semver::Version { major: 0, minor, .. }) => format!("{version} up to, but not including, 0.{}.0", minor + 1),
+        Ok(semver::Version { major, .. }) => format!("{version} up to, but not including, {}.0.0", major + 1),
+        Err(_) => format!("{version:?}, which is no version"),
     }
 }
 

@@ -8,6 +8,7 @@ use super::guest::Guest;
 use super::health::Uses;
 use super::inspect::{Kind, MAX_FILE_BYTES, Refusal, Shape, inspect};
 use super::log_budget::LogBudget;
+use super::record::Recorder;
 use super::script::Script;
 use super::slots::{Slot, Slots};
 use super::stats::{Alive, Stats};
@@ -17,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
-use wasmtime::component::{Instance, InstancePre};
+use wasmtime::component::{Component, Instance, InstancePre};
 use wasmtime::{Store, UpdateDeadline};
 
 /// What one call may cost.
@@ -32,16 +33,40 @@ pub struct Bounds {
 /// Loads plugins.
 pub struct Runtime {
     serving: Serving,
-    artifacts: Artifacts,
+    code: Code,
     bounds: Bounds,
     slots: Arc<Slots<Live>>,
+    recorder: Option<Arc<Recorder>>,
+}
+
+/// Where machine code comes from.
+enum Code {
+    /// From the folder of compiled plugins, or from a process that compiles for it.
+    Kept(Artifacts),
+    /// Compiled here and now, for an engine unlike that of a gateway.
+    Made,
 }
 
 impl Runtime {
     pub fn new(bounds: Bounds, compile: CompileLimits, cache_directory: &Path) -> Result<Self, EngineError> {
         let serving = Serving::new(bounds.memory_limit_bytes).map_err(EngineError)?;
+        Ok(Runtime::with(serving, Code::Kept(Artifacts::open(cache_directory, compile)), bounds))
+    }
+
+    /// One whose guests run slower and have their instructions counted.
+    pub fn counting(bounds: Bounds) -> Result<Self, EngineError> {
+        let serving = Serving::counting(bounds.memory_limit_bytes).map_err(EngineError)?;
+        Ok(Runtime::with(serving, Code::Made, bounds))
+    }
+
+    fn with(serving: Serving, code: Code, bounds: Bounds) -> Self {
         let slots = Arc::new(Slots::new(MAX_INSTANCES as usize));
-        Ok(Runtime { serving, artifacts: Artifacts::open(cache_directory, compile), bounds, slots })
+        Runtime { serving, code, bounds, slots, recorder: None }
+    }
+
+    /// Has calls written down that fail.
+    pub fn recording(self, recorder: Arc<Recorder>) -> Self {
+        Runtime { recorder: Some(recorder), ..self }
     }
 
     /// Gives back the instances that nobody has asked for in a while.
@@ -53,7 +78,12 @@ impl Runtime {
     pub async fn load(&self, file: &Path, wasm: &[u8], generation: u64) -> Result<Plugin, LoadError> {
         let mut shape = inspect(wasm)?;
         let digest = super::artifact::digest(wasm);
-        let component = self.artifacts.load(&self.serving.engine, wasm, &digest).await.map_err(LoadError::Compile)?;
+        let engine = &self.serving.engine;
+        let component = match &self.code {
+            Code::Kept(artifacts) => artifacts.load(engine, wasm, &digest).await,
+            Code::Made => Component::from_binary(engine, wasm),
+        };
+        let component = component.map_err(LoadError::Compile)?;
         let pre = self.serving.linker.instantiate_pre(&component).map_err(LoadError::Link)?;
         let indices = Indices::find(&pre, &shape).map_err(LoadError::Contract)?;
         if shape.kinds.contains(&Kind::ScriptEngine) {
@@ -78,6 +108,8 @@ impl Runtime {
             log: Arc::new(LogBudget::new(stem)),
             bounds: self.bounds,
             slots: self.slots.clone(),
+            recorder: self.recorder.clone(),
+            ticker: self.serving.ticker.clone(),
             pre,
             indices: Arc::new(indices),
         };
@@ -121,7 +153,7 @@ pub enum LoadError {
     Contract(wasmtime::Error),
     #[error("the script cannot be used: {0}")]
     Script(String),
-    #[error("the plugin cannot say who it is: {0}")]
+    #[error("the plugin cannot say who it is, as `describe` failed: {0}")]
     Describe(super::Fault),
     #[error(
         "the plugin says that it is called {0:?}; a name has lower-case letters, digits and hyphens, and at most 64 of them"
@@ -154,7 +186,10 @@ pub struct Plugin {
     pub(super) log: Arc<LogBudget>,
     pub(super) bounds: Bounds,
     pub(super) slots: Arc<Slots<Live>>,
-    pre: InstancePre<Guest>,
+    pub(super) recorder: Option<Arc<Recorder>>,
+    /// Without it, a guest that never returns would never be interrupted.
+    ticker: Arc<()>,
+    pub(super) pre: InstancePre<Guest>,
     indices: Arc<Indices>,
 }
 
@@ -201,6 +236,8 @@ impl Plugin {
             log: Arc::new(LogBudget::new(stem)),
             bounds: engine.bounds,
             slots: engine.slots.clone(),
+            recorder: engine.recorder.clone(),
+            ticker: engine.ticker.clone(),
             pre: engine.pre.clone(),
             indices: engine.indices.clone(),
             script: Some(script),
@@ -263,6 +300,8 @@ impl Plugin {
         store.epoch_deadline_callback(|_| Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now()))));
         store.set_epoch_deadline(FREE_TICKS);
         store.set_hostcall_fuel(self.bounds.answer_bytes);
+        // An error where the runtime does not count instructions.
+        let _ = store.set_fuel(u64::MAX);
         let limit = self.load_timeout();
         let made = tokio::time::timeout(limit, self.pre.instantiate_async(&mut store)).await;
         let instance = made
@@ -272,7 +311,7 @@ impl Plugin {
             .indices
             .load(&mut store, &instance)
             .map_err(|error| super::Fault::NoInstance(error.root_cause().to_string()))?;
-        Ok(Live { store, exports, fresh_bytes: 0, _alive: self.stats.instance(), _slot: slot })
+        Ok(Live { store, instance, exports, fresh_bytes: 0, _alive: self.stats.instance(), _slot: slot })
     }
 }
 
@@ -295,6 +334,7 @@ pub(super) const FREE_TICKS: u64 = 2;
 /// A running instance and its exports.
 pub(super) struct Live {
     pub store: Store<Guest>,
+    pub instance: Instance,
     pub exports: Exports,
     /// The memory that it had once it was configured.
     pub fresh_bytes: usize,

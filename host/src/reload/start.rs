@@ -3,7 +3,7 @@
 use super::files::{Change, Files};
 use super::{Event, Reloader, watch};
 use crate::config::{Config, PluginsAtStart, Source};
-use crate::plugins::{Bounds, CompileLimits, EngineError, Failing, Runtime, Watcher};
+use crate::plugins::{Bounds, CompileLimits, EngineError, Failing, Recorder, Runtime, Watcher};
 use crate::snapshot::{Ingredients, Live, Snapshot};
 use crate::telemetry::Metrics;
 use std::path::{Path, PathBuf};
@@ -31,7 +31,8 @@ pub async fn start(config: Config, source: Option<Source>, metrics: Arc<Metrics>
     // Watching begins before the first look, so that nothing falls between the two.
     let notifications = watch::watch(&config.plugins.directory, config_file, sender);
     let started_with = config.at_start();
-    let First { runtime, files, snapshot, refused } = first(config, config_file, watcher.clone()).await?;
+    let runtime = recording(runtime(&started_with.plugins)?, &started_with.plugins);
+    let First { runtime, files, snapshot, refused } = first(runtime, config, config_file, watcher.clone()).await;
     for trouble in &snapshot.troubles {
         tracing::error!("{trouble}");
     }
@@ -56,7 +57,8 @@ pub async fn start(config: Config, source: Option<Source>, metrics: Arc<Metrics>
 
 /// The first generation and nothing else: what `check` looks at. Gives the refused files along.
 pub async fn look(config: Config) -> Result<(Snapshot, Vec<(PathBuf, String)>), EngineError> {
-    let First { snapshot, refused, .. } = first(config, None, Arc::new(|_: Failing| {})).await?;
+    let runtime = runtime(&config.at_start().plugins)?;
+    let First { snapshot, refused, .. } = first(runtime, config, None, Arc::new(|_: Failing| {})).await;
     Ok((snapshot, refused))
 }
 
@@ -68,8 +70,7 @@ struct First {
     refused: Vec<(PathBuf, String)>,
 }
 
-async fn first(config: Config, config_file: Option<&Path>, watcher: Watcher) -> Result<First, EngineError> {
-    let runtime = runtime(&config.at_start().plugins)?;
+async fn first(runtime: Runtime, config: Config, config_file: Option<&Path>, watcher: Watcher) -> First {
     let mut files = Files::new(config.plugins.directory.clone(), config_file);
     let refused = load_all(&mut files, &runtime).await;
     let snapshot = Snapshot::build(Ingredients {
@@ -80,18 +81,43 @@ async fn first(config: Config, config_file: Option<&Path>, watcher: Watcher) -> 
         watcher,
     })
     .await;
-    Ok(First { runtime, files, snapshot, refused })
+    First { runtime, files, snapshot, refused }
 }
 
 /// The runtime that a configuration asks for.
 pub fn runtime(plugins: &PluginsAtStart) -> Result<Runtime, EngineError> {
-    let bounds = Bounds {
+    runtime_with(plugins, bounds(plugins))
+}
+
+/// What it lets a call cost.
+pub fn bounds(plugins: &PluginsAtStart) -> Bounds {
+    Bounds {
         call_timeout: plugins.call_timeout,
         memory_limit_bytes: plugins.memory_limit_bytes,
         answer_bytes: plugins.answer_bytes,
-    };
+    }
+}
+
+/// The same with other bounds.
+pub fn runtime_with(plugins: &PluginsAtStart, bounds: Bounds) -> Result<Runtime, EngineError> {
     let compile = CompileLimits { time: plugins.compile_timeout, memory_bytes: plugins.compile_memory_bytes };
     Runtime::new(bounds, compile, &plugins.cache_directory)
+}
+
+/// Whoever asked for records and cannot have them should know it, and be served all the same.
+fn recording(runtime: Runtime, plugins: &PluginsAtStart) -> Runtime {
+    let Some(failed_calls) = &plugins.record_failed_calls else { return runtime };
+    let folder = failed_calls.directory.display();
+    match Recorder::start(failed_calls) {
+        Ok(recorder) => {
+            tracing::warn!(%folder, "calls into plugins that fail are written down, with what users wrote in them");
+            runtime.recording(Arc::new(recorder))
+        }
+        Err(error) => {
+            tracing::error!(%folder, %error, "failed calls cannot be written down here, and are not");
+            runtime
+        }
+    }
 }
 
 /// Everything in the folder; what was refused, and why.

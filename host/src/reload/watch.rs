@@ -36,6 +36,35 @@ pub fn watch(plugins: &Path, config_file: Option<&Path>, events: Sender<Event>) 
     Some(Notifications { _watcher: watcher })
 }
 
+/// Watches all of a source folder but what building it writes, or one file.
+pub fn watch_tree(place: &Path, changed: impl Fn() + Send + 'static) -> Result<Notifications, String> {
+    let in_words = |error: &dyn std::fmt::Display| format!("{}: {error}", place.display());
+    // Notify tells absolute paths.
+    let place_told = place.canonicalize().map_err(|error| in_words(&error))?;
+    let is_file = place_told.is_file();
+    let folder = if is_file { place_told.parent().unwrap_or(&place_told).to_owned() } else { place_told.clone() };
+    let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        let Ok(event) = event else { return changed() };
+        let is_source = |path: &PathBuf| match is_file {
+            true => *path == place_told,
+            false => path.strip_prefix(&place_told).is_ok_and(|path| !path.iter().any(is_built)),
+        };
+        if !matches!(event.kind, EventKind::Access(_)) && event.paths.iter().any(is_source) {
+            changed();
+        }
+    });
+    let mut watcher = watcher.map_err(|error| in_words(&error))?;
+    let mode = if is_file { RecursiveMode::NonRecursive } else { RecursiveMode::Recursive };
+    watcher.watch(&folder, mode).map_err(|error| in_words(&error))?;
+    Ok(Notifications { _watcher: watcher })
+}
+
+/// What builds and editors write beside sources.
+fn is_built(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    name.starts_with('.') || name.ends_with('~') || ["target", "node_modules", "dist", "Cargo.lock"].contains(&&*name)
+}
+
 /// Others may write to the same folders all the time. Kubernetes exchanges a mounted configuration by moving `..data`.
 fn concerns_us(event: &notify::Event, config_name: Option<&OsStr>) -> bool {
     let is_ours = |path: &PathBuf| {

@@ -43,10 +43,7 @@ pub async fn acquire(attempt: &Attempt<'_>, acquisition: &Acquisition) -> Result
 }
 
 /// The reply as it came: a derived credential is in there, and must not be scrubbed away.
-async fn exchange(
-    attempt: &Attempt<'_>,
-    outgoing: Outgoing,
-) -> Result<(WholeReply, Scrub, Option<Lent>), Failure> {
+async fn exchange(attempt: &Attempt<'_>, outgoing: Outgoing) -> Result<(WholeReply, Scrub, Option<Lent>), Failure> {
     let plugin = &attempt.candidate.ready.plugin;
     let body = match outgoing.body {
         Body::Replaced(text) => Bytes::from(text),

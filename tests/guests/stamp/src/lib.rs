@@ -15,6 +15,8 @@ pub const LENGTH: usize = 512;
 pub struct Stamp {
     pub name: String,
     pub version: String,
+    /// JSON Schema, as text, so that it can be something else. Any settings without it.
+    pub settings_schema: Option<String>,
     #[serde(default)]
     pub in_describe: Conduct,
     #[serde(default)]
@@ -81,7 +83,7 @@ pub fn manifest(stamp: Stamp) -> Manifest {
         name: stamp.name,
         version: stamp.version,
         description: "A component of the system tests".to_owned(),
-        settings_schema: "{}".to_owned(),
+        settings_schema: stamp.settings_schema.unwrap_or_else(|| "{}".to_owned()),
     }
 }
 
