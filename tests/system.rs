@@ -33,6 +33,8 @@ mod bad_guests;
 mod bad_input;
 #[path = "system/configuration.rs"]
 mod configuration;
+#[path = "system/contract.rs"]
+mod contract;
 #[path = "system/derived.rs"]
 mod derived;
 #[path = "system/dev.rs"]
