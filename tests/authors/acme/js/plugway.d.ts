@@ -90,3 +90,10 @@ export type ReviewReply = (context: Context, body: Json) => Verdict;
 /** Pushes what may pass; a problem ends the stream. */
 export type ReviewChunk = (context: Context, state: State, chunk: Json, chunks: Json[]) => Problem | void;
 export type ReviewEnd = (context: Context, state: State, chunks: Json[]) => Problem | void;
+
+// For the glue and for cases.test.js.
+export function functions(plugin: object): Record<string, (...given: any[]) => any>;
+export function shown(text: string): Json;
+export function textOf(value: Json): string;
+export function asProblem(error: unknown): Problem;
+export const host: { nowMs: () => number };
