@@ -178,7 +178,7 @@ impl Provider for Acme {
             name: "generous".to_owned(),
             base_url: "http://localhost:9".to_owned(),
             needs_key: false,
-            settings: json!({"needed": "this"}).to_string(),
+            settings: json!({"behave": "demanding", "needed": "this"}).to_string(),
         }]
     }
 
