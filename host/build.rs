@@ -1,4 +1,5 @@
 //! Puts the contract, the SDK and the templates of new plugins into the program, so that an author needs nothing else.
+#![expect(clippy::disallowed_methods, reason = "Cargo tells a build script where things are by its environment")]
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

@@ -72,6 +72,11 @@ macro_rules! export {
                 }
             }
 
+            // Outside of a component nothing calls the plugin, which is no reason to warn its author.
+            #[cfg(not(target_arch = "wasm32"))]
+            const _: fn(<$plugin as $crate::Plugin>::Settings) -> Result<$plugin, $crate::Problem> =
+                <$plugin as $crate::Plugin>::new;
+
             // Native tests call the traits; the names of a component's exports are none that a native linker takes.
             #[cfg(target_arch = "wasm32")]
             $crate::bindings::plugin::export!(Component with_types_in $crate::bindings::plugin);
