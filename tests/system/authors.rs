@@ -235,8 +235,9 @@ async fn instances_are_kept_between_requests() {
     let acme = acme().await;
     for language in LANGUAGES {
         let gateway = gateway(language, &acme).await;
-        let made = async || gateway.metric("plugway_plugin_instances_total", "acme").await;
+        let made = async || gateway.metric("plugway_plugin_instances_made_total", "acme").await;
         let before = made().await;
+        assert!(before >= 1.0, "{language}: one was made to configure it");
         for _ in 0..20 {
             assert_eq!(gateway.chat("acme/large", "hello").await.status, 200);
         }

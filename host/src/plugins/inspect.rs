@@ -21,7 +21,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Kind; 6] =
+    pub(super) const ALL: [Kind; 6] =
         [Kind::Provider, Kind::FormatUpstream, Kind::FormatClient, Kind::Headers, Kind::Policy, Kind::ScriptEngine];
 
     /// The kind that a manifest or `inspect` calls so.

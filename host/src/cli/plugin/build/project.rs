@@ -39,7 +39,8 @@ fn anything() -> Value {
 impl Section {
     pub fn into_project(self, name: String, version: String, description: String) -> Result<Project, String> {
         let kind = |name: &String| {
-            Kind::named(name).ok_or_else(|| format!("kinds: there is no kind `{name}`; there are {}", known_kinds()))
+            let kind = Kind::named(name).filter(|kind| PROJECTS.contains(kind));
+            kind.ok_or_else(|| format!("kinds: there is no kind `{name}`; there are {}", known_kinds()))
         };
         let kinds = self.kinds.iter().map(kind).collect::<Result<Vec<_>, _>>()?;
         if kinds.is_empty() {
@@ -49,8 +50,11 @@ impl Section {
     }
 }
 
+/// What a project in JavaScript or Python can be. An engine for scripts would be an interpreter in an interpreter.
+const PROJECTS: [Kind; 5] = [Kind::Provider, Kind::FormatUpstream, Kind::FormatClient, Kind::Headers, Kind::Policy];
+
 fn known_kinds() -> String {
-    Kind::ALL.map(|kind| kind.to_string()).join(", ")
+    PROJECTS.map(|kind| kind.to_string()).join(", ")
 }
 
 impl Project {
