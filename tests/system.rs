@@ -35,10 +35,14 @@ mod bad_input;
 mod configuration;
 #[path = "system/contract.rs"]
 mod contract;
+#[path = "system/conversions.rs"]
+mod conversions;
 #[path = "system/derived.rs"]
 mod derived;
 #[path = "system/dev.rs"]
 mod dev;
+#[path = "system/faults.rs"]
+mod faults;
 #[path = "system/health.rs"]
 mod health;
 #[path = "system/hot_reload.rs"]
@@ -61,6 +65,8 @@ mod records;
 mod resources;
 #[path = "system/routes.rs"]
 mod routes;
+#[path = "system/routing.rs"]
+mod routing;
 #[path = "system/scripts.rs"]
 mod scripts;
 #[path = "system/secrets.rs"]

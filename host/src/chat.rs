@@ -3,11 +3,13 @@
 
 mod chunk;
 mod error;
+mod gathered;
 mod members;
 mod whole;
 
 pub use chunk::{ChunkFacts, Usage, glance, inspect_chunk, inspect_reply, is_only_usage};
 pub use error::ReportedError;
+pub use gathered::Gathered;
 pub use members::Members;
 pub use whole::as_chunks;
 

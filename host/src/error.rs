@@ -78,6 +78,11 @@ impl FailureKind {
         self.reply().0
     }
 
+    /// In OpenAI's vocabulary.
+    pub fn error_type(self) -> &'static str {
+        self.reply().1
+    }
+
     /// Whether the operator should look.
     pub fn log_level(self) -> tracing::Level {
         use FailureKind::*;

@@ -12,6 +12,7 @@ mod reload;
 mod server;
 mod snapshot;
 mod telemetry;
+mod vitals;
 
 use std::process::ExitCode;
 

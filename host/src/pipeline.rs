@@ -17,6 +17,7 @@ mod route;
 mod scrub;
 mod send;
 mod stream;
+mod tries;
 mod url;
 
 pub use call::Gateway;
@@ -61,9 +62,8 @@ async fn run(gateway: &Gateway, admitted: &mut Admitted) -> Result<encode::Reply
     call.speaker()?;
     let request = decode::decode(call, std::mem::take(body), record)?;
     let request = review::request(call, request).await?;
-    let candidates = route::route(call, &request)?;
-    let Answered { answer, dropped } =
-        attempt::first_that_answers(gateway, call, &request, &candidates, record).await?;
+    let choices = route::route(call, &request)?;
+    let Answered { answer, dropped } = tries::first_that_answers(gateway, call, &request, choices, record).await?;
     let answer = review::answer(call, &request, answer).await?;
     encode::encode(call, &request, answer, &dropped).await
 }

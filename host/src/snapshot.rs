@@ -15,6 +15,7 @@ use crate::operation::Operation;
 use crate::plugins::api::policy::Phases;
 use crate::plugins::api::provider::Capabilities;
 use crate::plugins::{Configured, Plugin};
+use crate::vitals::Vitals;
 use http::Uri;
 use place::Origin;
 use std::collections::{BTreeMap, HashMap};
@@ -46,6 +47,7 @@ pub struct Target {
     home: Option<Origin>,
     /// Why it cannot be used, in words for the operator, where it cannot.
     pub ready: Result<Arc<Ready>, String>,
+    pub vitals: Arc<Vitals>,
 }
 
 /// What a usable provider is made of.

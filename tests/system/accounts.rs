@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 /// In the order in which they are tried for the bare model `m`.
 async fn in_order(providers: [(&str, Value); 2]) -> Gateway {
-    let setup = providers.into_iter().fold(Setup::new(), |setup, (name, mut block)| {
+    let setup = Setup::new().section("routing", json!({"strategy": "in-order"}));
+    let setup = providers.into_iter().fold(setup, |setup, (name, mut block)| {
         block["models"] = json!(["m"]);
         setup.provider(name, block)
     });

@@ -120,9 +120,6 @@ async fn fails(language: &str) {
         (error["message"].as_str(), error["code"].as_str()),
         (Some("Nobody knows this token."), Some("bad_token"))
     );
-    let busy = gateway.chat("acme/busy", "hello").await;
-    busy.openai_error(429);
-    assert_eq!(busy.header("retry-after"), "3");
     let mut body = crate::gateway::chat_body("acme/large", "hello", false);
     body["tools"] = json!([{"type": "function", "function": {"name": "f"}}]);
     let error = gateway.post("/v1/chat/completions", &body).await.openai_error(400);
@@ -136,6 +133,11 @@ async fn fails(language: &str) {
         assert!(error["message"].as_str().unwrap().contains(words), "{engine}: {last}");
     }
     assert_eq!(gateway.metric("plugway_plugin_traps_total", "acme").await, 0.0, "{}", gateway.log());
+
+    // Last, as it asks to be left alone for a while.
+    let busy = gateway.chat("acme/busy", "hello").await;
+    busy.openai_error(429);
+    assert_eq!(busy.header("retry-after"), "3");
 }
 
 #[tokio::test]

@@ -419,6 +419,12 @@ impl Gateway {
         line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
     }
 
+    /// How many files, sockets among them, it has open.
+    pub fn files(&self) -> usize {
+        let pid = self.child.id().expect("it still runs");
+        std::fs::read_dir(format!("/proc/{pid}/fd")).expect("this test needs Linux's /proc").count()
+    }
+
     async fn wait_until_healthy(&mut self) {
         let start = Instant::now();
         while start.elapsed() < PATIENCE {

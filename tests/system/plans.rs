@@ -29,6 +29,7 @@ async fn attempts_are_numbered_over_the_candidates() {
         block
     };
     let gateway = Setup::new()
+        .section("routing", json!({"strategy": "in-order"}))
         .plugin("acme.wasm", Component::acme("1.0.0"))
         .provider("a", serving(openai(&failing.url())))
         .provider("b", serving(openai(&failing.url())))

@@ -167,6 +167,11 @@ impl Reply {
         Reply { stall_before_headers: true, ..self }
     }
 
+    /// Closes the connection instead of waiting.
+    pub fn hang_up(self) -> Self {
+        Reply { ending: Ending::Close, ..self }
+    }
+
     pub fn stall_after(self, bytes: usize) -> Self {
         Reply { cut: Some(bytes), ending: Ending::Stall, ..self }
     }
@@ -315,7 +320,7 @@ async fn serve(mut connection: TcpStream, shared: Arc<Shared>) {
 /// Whether the connection can take another request.
 async fn answer(connection: &mut TcpStream, reply: &Reply) -> std::io::Result<bool> {
     if reply.stall_before_headers {
-        return stall(connection).await;
+        return if reply.ending == Ending::Close { Ok(false) } else { stall(connection).await };
     }
     tokio::time::sleep(reply.before_headers).await;
     let pieces = reply.wire_pieces();

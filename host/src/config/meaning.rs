@@ -3,6 +3,7 @@
 use super::meant::{Config, FailedCalls, Isolation, Limits, Log, LogFormat, Plugins, Policy};
 use super::provider;
 use super::reader::Reader;
+use super::routing;
 use super::scalars::{Folder, Listen, Seconds, Whole};
 use super::typed::{File, LimitsSection, LogSection, PluginsSection, PolicyEntry, RecordSection};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -15,12 +16,12 @@ const DEFAULT_PORT: u16 = 8080;
 
 /// Where mistakes were noted, what is returned is only good for finding more of them.
 pub(super) fn config(file: File, reader: &mut Reader<'_>) -> Config {
-    let File { at, listen, plugins, limits, log, policies, providers } = file;
+    let File { at, listen, plugins, limits, log, policies, providers, models, routing, strict } = file;
     let providers = providers.unwrap_or_default();
     if providers.is_empty() {
         reader.warn(&at.key("providers"), "there is no provider, so that every request will be refused");
     }
-    Config {
+    let config = Config {
         listen: listen.map_or(SocketAddr::from((Ipv4Addr::LOCALHOST, DEFAULT_PORT)), |Listen(address)| address),
         plugins: plugins_meant(plugins.unwrap_or_default(), reader),
         limits: limits_meant(limits.unwrap_or_default()),
@@ -30,7 +31,12 @@ pub(super) fn config(file: File, reader: &mut Reader<'_>) -> Config {
             .into_iter()
             .filter_map(|(name, section)| Some((name.clone(), Arc::new(provider::provider(name, section, reader)?))))
             .collect(),
-    }
+        models: routing::models(models.unwrap_or_default()),
+        routing: routing::routing(routing.unwrap_or_default()),
+        strict: strict.unwrap_or_default(),
+    };
+    routing::warn_of_unknown_addresses(&config, &at, reader);
+    config
 }
 
 fn plugins_meant(section: PluginsSection, reader: &mut Reader<'_>) -> Plugins {
@@ -83,14 +89,22 @@ fn default_cache_directory(plugins: &Path, env: &dyn Fn(&str) -> Option<String>)
 }
 
 fn limits_meant(section: LimitsSection) -> Limits {
-    let LimitsSection { at: _, body_mb, event_mb, connections, caller_timeout_seconds, shutdown_grace_seconds } =
-        section;
+    let LimitsSection {
+        at: _,
+        body_mb,
+        event_mb,
+        connections,
+        caller_timeout_seconds,
+        shutdown_grace_seconds,
+        total_timeout_seconds,
+    } = section;
     Limits {
         body_bytes: mebibytes(body_mb, 32),
         event_bytes: mebibytes(event_mb, 4),
         connections: connections.map_or(10_000, |Whole(count)| as_usize(count)),
         caller_timeout: seconds(caller_timeout_seconds, 30),
         shutdown_grace: seconds(shutdown_grace_seconds, 30),
+        total_timeout: seconds(total_timeout_seconds, 3600),
     }
 }
 
@@ -118,7 +132,7 @@ pub(super) fn seconds(typed: Option<Seconds>, default: u64) -> Duration {
     typed.map_or(Duration::from_secs(default), |Seconds(duration)| duration)
 }
 
-fn milliseconds<const MIN: u64, const MAX: u64>(typed: Option<Whole<MIN, MAX>>, default: u64) -> Duration {
+pub(super) fn milliseconds<const MIN: u64, const MAX: u64>(typed: Option<Whole<MIN, MAX>>, default: u64) -> Duration {
     Duration::from_millis(typed.map_or(default, |Whole(number)| number))
 }
 
@@ -127,6 +141,6 @@ fn mebibytes<const MIN: u64, const MAX: u64>(typed: Option<Whole<MIN, MAX>>, def
 }
 
 /// The ranges of the typed numbers fit; a smaller machine gets as much as it can count.
-fn as_usize(number: u64) -> usize {
+pub(super) fn as_usize(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }

@@ -19,6 +19,11 @@ pub struct Config {
     pub providers: BTreeMap<String, Arc<Provider>>,
     /// In the order in which they are asked.
     pub policies: Vec<Policy>,
+    /// By the names that callers use.
+    pub models: BTreeMap<String, ModelRoute>,
+    pub routing: Routing,
+    /// Whether hints that a target cannot carry are refused.
+    pub strict: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -60,6 +65,8 @@ pub struct Limits {
     pub caller_timeout: Duration,
     /// How long running requests have to end after a signal to stop.
     pub shutdown_grace: Duration,
+    /// For a request with all its tries, to the end of its stream.
+    pub total_timeout: Duration,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -100,6 +107,81 @@ pub struct Provider {
     pub allowed: AllowedRequests,
     pub path_overrides: BTreeMap<RequestKind, PathOverride>,
     pub headers: Option<HeaderTemplates>,
+    /// Addresses, in order.
+    pub fallbacks: Vec<String>,
+    /// Relative to that of others who serve the same model.
+    pub weight: f64,
+    pub retries: Retries,
+    /// None: as many as come.
+    pub concurrency: Option<Concurrency>,
+    pub streaming: Streaming,
+}
+
+/// Where one name of a model goes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ModelRoute {
+    /// None: to every provider that lists it.
+    pub targets: Option<Vec<WeightedAddress>>,
+    pub strategy: Option<Strategy>,
+    /// Addresses, in order.
+    pub fallbacks: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct WeightedAddress {
+    pub address: String,
+    /// None: the provider's.
+    pub weight: Option<f64>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Routing {
+    pub strategy: Strategy,
+    pub circuit: CircuitRule,
+    /// The longest that a key is left alone because its service asks for it.
+    pub longest_rest: Duration,
+}
+
+/// How requests are spread over those who serve one model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strategy {
+    /// By chance, in proportion to the weights.
+    Weighted,
+    /// To whom the fewest requests, relative to its weight, are on their way.
+    LeastInFlight,
+    /// To whom answers are expected first: a peak-sensitive moving average of the time to the first content, times those on
+    /// their way.
+    LowestLatency,
+    InOrder,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CircuitRule {
+    /// Failures in a row that open it; 0: it never opens.
+    pub failures: u32,
+    pub open: Duration,
+}
+
+/// How often the same is tried with the same key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retries {
+    pub max: u32,
+    pub backoff_initial: Duration,
+    pub backoff_max: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Concurrency {
+    pub running: usize,
+    pub waiting: usize,
+}
+
+/// What a service can do of streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Streaming {
+    AsAsked,
+    Never,
+    Only,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -11,6 +11,7 @@ mod mistakes;
 mod outgoing;
 mod provider;
 mod reader;
+mod routing;
 mod scalars;
 #[cfg(test)]
 mod tests;

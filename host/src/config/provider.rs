@@ -2,11 +2,13 @@
 
 use super::meaning::seconds;
 use super::meant::{
-    AllowedRequests, HeaderTemplates, Isolation, Key, ModelFilter, Network, PluginRequest, Provider, Timeouts, Tls,
+    AllowedRequests, HeaderTemplates, Isolation, Key, ModelFilter, Network, PluginRequest, Provider, Streaming,
+    Timeouts, Tls,
 };
 use super::mistakes::At;
 use super::outgoing::{BaseUrl, Certificates, Headers, Requests, Template};
 use super::reader::Reader;
+use super::routing::{self, Flavor, Format};
 use super::scalars::{Weight, is_plugin_name};
 use super::typed::{CustomSection, KeySection, NetworkSection, ProviderSection};
 use semver::VersionReq;
@@ -18,12 +20,16 @@ const ANY_MODEL: &str = "*";
 
 pub(super) fn provider(name: String, section: ProviderSection, reader: &mut Reader<'_>) -> Option<Provider> {
     let ProviderSection { at, plugin, preset, settings, isolation, models, keys, .. } = section;
-    let custom = section.custom_provider_config.unwrap_or_default();
+    let mut custom = section.custom_provider_config.unwrap_or_default();
+    let plugin = plugin.or(section.format.map(|Format(plugin)| plugin));
+    let allowed = allowed_requests(custom.allowed_requests.take(), section.flavor, &at, reader);
     check_name(&name, &at, reader);
     check_key_less(custom.is_key_less, keys.as_deref(), &at, reader);
     let keys = keys.map(|sections| keys_meant(sections, &at.key("keys"), reader)).unwrap_or_default();
     let headers = header_templates(section.headers, section.header_templates, &at, reader);
-    let network = network(section.network_config.unwrap_or_default(), reader);
+    let mut network_section = section.network_config.unwrap_or_default();
+    let retries = routing::retries(&mut network_section, reader);
+    let network = network(network_section, reader);
     check_header_owners(headers.as_ref(), &network, &at.key("headers"), reader);
     Some(Provider {
         plugin: plugin_request(plugin, &custom, &name, &at, reader)?,
@@ -35,9 +41,14 @@ pub(super) fn provider(name: String, section: ProviderSection, reader: &mut Read
         keys,
         models: models.map(without_repetitions).unwrap_or_default(),
         network,
-        allowed: allowed_requests(custom.allowed_requests),
+        allowed,
         path_overrides: custom.request_path_overrides.map(|Requests(overrides)| overrides).unwrap_or_default(),
         headers,
+        fallbacks: routing::addresses(section.fallbacks),
+        weight: section.weight.map_or(1.0, |Weight(weight)| weight),
+        retries,
+        concurrency: section.concurrency_and_buffer_size.map(routing::concurrency),
+        streaming: section.supports_streaming.unwrap_or(Streaming::AsAsked),
     })
 }
 
@@ -94,10 +105,21 @@ fn plugin_request(
     }
 }
 
-fn allowed_requests(typed: Option<Requests<bool>>) -> AllowedRequests {
-    match typed {
-        None => AllowedRequests::All,
-        Some(Requests(requests)) => {
+fn allowed_requests(
+    typed: Option<Requests<bool>>,
+    flavor: Option<Flavor>,
+    at: &At,
+    reader: &mut Reader<'_>,
+) -> AllowedRequests {
+    match (typed, flavor) {
+        (None, None) => AllowedRequests::All,
+        (None, Some(flavor)) => AllowedRequests::Only(flavor.requests()),
+        (Some(Requests(requests)), flavor) => {
+            if flavor.is_some() {
+                let message =
+                    "is short for `custom_provider_config.allowed_requests`, which is there too; remove one of both";
+                reader.mistake(&at.key("flavor"), message);
+            }
             AllowedRequests::Only(requests.into_iter().filter_map(|(kind, allowed)| allowed.then_some(kind)).collect())
         }
     }

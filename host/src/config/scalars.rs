@@ -1,6 +1,6 @@
 //! Single values as the user types them: numbers, durations, addresses, names.
 
-use super::meant::{Isolation, LogFormat, PluginRequest};
+use super::meant::{Isolation, LogFormat, PluginRequest, Strategy};
 use super::mistakes::At;
 use super::reader::{Reader, Typed};
 use serde_json::{Map, Value};
@@ -185,6 +185,15 @@ impl Choice for Isolation {
     const WORDS: &[(&'static str, Self)] = &[("shared", Isolation::Shared), ("per-request", Isolation::PerRequest)];
 }
 
+impl Choice for Strategy {
+    const WORDS: &[(&'static str, Self)] = &[
+        ("weighted", Strategy::Weighted),
+        ("least-in-flight", Strategy::LeastInFlight),
+        ("lowest-latency", Strategy::LowestLatency),
+        ("in-order", Strategy::InOrder),
+    ];
+}
+
 macro_rules! typed_choices {
     ($($type:ty),+) => {$(
         impl Typed for $type {
@@ -205,7 +214,7 @@ macro_rules! typed_choices {
         }
     )+};
 }
-typed_choices!(LevelFilter, LogFormat, Isolation);
+typed_choices!(LevelFilter, LogFormat, Isolation, Strategy);
 
 /// A folder, relative to that of the configuration.
 pub(super) struct Folder(pub PathBuf);

@@ -1,10 +1,11 @@
 //! The configuration as the user types it. The names are Bifrost's where Bifrost has one, so that its JSON blocks
 //! paste in and work.
 
-use super::meant::{Isolation, LogFormat, PathOverride, PluginRequest};
+use super::meant::{Isolation, LogFormat, PathOverride, PluginRequest, Strategy, Streaming};
 use super::mistakes::At;
 use super::outgoing::{BaseUrl, Certificates, Headers, KeyValue, Requests, Template};
 use super::reader::{Field, Reader, Typed, field, mapping, refuse_unknown_keys, typed};
+use super::routing::{Address, Flavor, Format, TargetEntry};
 use super::scalars::{Folder, Listen, Seconds, Weight, Whole};
 use http::HeaderValue;
 use serde_json::{Map, Value};
@@ -28,10 +29,49 @@ typed! {
         policies: Vec<PolicyEntry>,
         /// The services that requests go to, by the names that callers use.
         providers: BTreeMap<String, ProviderSection>,
+        /// Names of models that callers use, and where each goes. Others go to every provider that lists them.
+        models: BTreeMap<String, ModelSection>,
+        /// How requests are spread and who is left alone.
+        routing: RoutingSection,
+        /// Whether hints that a target cannot carry are refused, not dropped, whatever the request says. Default: false.
+        strict: bool,
     } later [
-        "auth_config", "client", "config_store", "encryption_key", "fallbacks", "framework", "governance",
-        "logs_store", "mcp", "strict", "vector_store",
+        "auth_config", "client", "config_store", "encryption_key", "framework", "governance", "logs_store", "mcp",
+        "vector_store",
     ]
+
+    /// Where one name of a model goes.
+    ModelSection {
+        /// `<provider>/<model>`, or a provider that has the model under this name; in order. Default: every provider that
+        /// lists it, in the order of their names.
+        targets: Vec<TargetEntry>,
+        /// How requests are spread over the targets: weighted, least-in-flight, lowest-latency or in-order. Default:
+        /// routing.strategy.
+        strategy: Strategy,
+        /// Who is tried, in order, where no target answers: `<provider>/<model>`, or a name of a model.
+        fallbacks: Vec<Address>,
+    } later []
+
+    /// One target of a model and its share.
+    TargetSection {
+        /// `<provider>/<model>`, or a provider that has the model under the caller's name. Required.
+        address: Address,
+        /// Its share, relative to the other targets'. Default: the provider's `weight`.
+        weight: Weight,
+    } later []
+
+    /// How requests are spread and who is left alone.
+    RoutingSection {
+        /// How requests for one model are spread over the providers that serve it: weighted, least-in-flight,
+        /// lowest-latency or in-order. Default: weighted.
+        strategy: Strategy,
+        /// Failures in a row after which a provider is tried last. 0: never. Default: 5.
+        circuit_failures: Whole<0, 10_000>,
+        /// For how long, before one request tries it again. Default: 10.
+        circuit_open_seconds: Seconds,
+        /// The longest that a key is left alone because its service asks for it. Default: 60.
+        longest_rest_seconds: Seconds,
+    } later []
 
     /// Where plugins lie and what they may use.
     PluginsSection {
@@ -75,6 +115,8 @@ typed! {
         caller_timeout_seconds: Seconds,
         /// How long running requests have to end after a signal to stop. Default: 30.
         shutdown_grace_seconds: Seconds,
+        /// How long a request may take in all, with every try and to the end of its stream. Default: 3600.
+        total_timeout_seconds: Seconds,
     } later []
 
     /// What is logged and how.
@@ -120,11 +162,32 @@ typed! {
         headers: Headers<Template>,
         /// The plugin that fills in `headers`. Default: mustache.
         header_templates: PluginRequest,
+        /// Who is tried, in order, where this provider does not answer: `<provider>/<model>`, a provider that has the model
+        /// under the same name, or a name of a model.
+        fallbacks: Vec<Address>,
+        /// Its share of the requests for models that others serve too. Default: 1.0.
+        weight: Weight,
+        /// How many requests it gets at once, and how many may wait for it. Absent: as many as come.
+        concurrency_and_buffer_size: ConcurrencySection,
+        /// Whether the service streams: true, false, or only where it does nothing else. Callers get what they ask for in
+        /// any case. Default: true.
+        supports_streaming: Streaming,
+        /// The wire format of the service, by the name of the plugin that speaks it. The same as `plugin`.
+        format: Format,
+        /// What the service's models do: chat, completion or embedding. Short for `allowed_requests`.
+        flavor: Flavor,
     } later [
-        "concurrency_and_buffer_size", "description", "fallbacks", "openai_config", "pricing_overrides",
-        "proxy_config", "send_back_raw_request", "send_back_raw_response", "store_raw_request_response",
-        "supports_streaming",
+        "description", "openai_config", "pricing_overrides", "proxy_config", "send_back_raw_request",
+        "send_back_raw_response", "store_raw_request_response",
     ]
+
+    /// How many requests a provider gets at once.
+    ConcurrencySection {
+        /// How many are on their way at once, streams to their end. Default: 1000.
+        concurrency: Whole<1, 1_000_000>,
+        /// How many wait; more are refused at once with 429. Default: 5000.
+        buffer_size: Whole<0, 1_000_000>,
+    } later []
 
     /// One key to a service.
     KeySection {
@@ -162,9 +225,15 @@ typed! {
         insecure_skip_verify: bool,
         /// Certificates to trust besides the public ones and the system's, in PEM.
         ca_cert_pem: Certificates,
+        /// How often one key is tried again after a failure of the network or the service. Default: 0.
+        max_retries: Whole<0, 20>,
+        /// How many milliseconds are waited before the first of them; twice as many before each next. Default: 500.
+        retry_backoff_initial: Whole<0, 600_000>,
+        /// And at most. Default: 5000.
+        retry_backoff_max: Whole<0, 600_000>,
     } later [
         "allow_private_network", "beta_header_overrides", "enforce_http2", "keep_alive_timeout_in_seconds",
-        "max_conns_per_host", "max_retries", "retry_backoff_initial", "retry_backoff_max",
+        "max_conns_per_host",
     ]
 
     /// What makes a provider differ from the plugin it builds on.

@@ -109,7 +109,7 @@ async fn plan_input(attempt: &Attempt<'_>) -> Result<provider::Call, Failure> {
     Ok(provider::Call {
         operation: request.kind.operation.name().to_owned(),
         model: candidate.model.clone(),
-        streaming: request.kind.streaming,
+        streaming: candidate.kind.streaming,
         dialect: call.dialect().to_owned(),
         attempt: attempt.number,
         now_ms: call.moment.now_ms,
@@ -120,7 +120,7 @@ async fn plan_input(attempt: &Attempt<'_>) -> Result<provider::Call, Failure> {
 
 /// The request as it is planned: its place, its headers, and its body in the upstream's dialect.
 async fn outbound(attempt: &Attempt<'_>, outgoing: Outgoing) -> Result<Adapted, Failure> {
-    let Attempt { request, candidate, .. } = attempt;
+    let Attempt { candidate, .. } = attempt;
     let plugin = &candidate.ready.plugin;
     let (body, dropped) = match outgoing.body {
         provider::Body::Empty => (Bytes::new(), Vec::new()),
@@ -131,7 +131,7 @@ async fn outbound(attempt: &Attempt<'_>, outgoing: Outgoing) -> Result<Adapted, 
             (edit(plugin, &body, &edits)?, dropped)
         }
     };
-    let over = candidate.target.config.path_overrides.get(&request.kind);
+    let over = candidate.target.config.path_overrides.get(&candidate.kind);
     let destination = destination(candidate, &outgoing.method, &outgoing.path, over)?;
     let outbound = Box::new(Outbound {
         destination,
@@ -139,7 +139,7 @@ async fn outbound(attempt: &Attempt<'_>, outgoing: Outgoing) -> Result<Adapted, 
         auth: outgoing.auth,
         body,
         dialect: outgoing.dialect,
-        framing: match (request.kind.streaming, outgoing.framing) {
+        framing: match (candidate.kind.streaming, outgoing.framing) {
             (false, _) | (true, Framing::None) => None,
             (true, Framing::Sse) => Some(crate::framing::Framing::Sse),
             (true, Framing::Ndjson) => Some(crate::framing::Framing::NdJson),
@@ -179,11 +179,11 @@ fn destination(
 async fn in_dialect(attempt: &Attempt<'_>, dialect: &str) -> Result<(Bytes, Vec<String>), Failure> {
     let Attempt { call, request, candidate, .. } = attempt;
     if dialect == call.dialect()
-        && let Some(native) = request.native()
+        && let Some(native) = request.native_asking(call, candidate.kind.streaming)?
     {
-        return Ok((native.clone(), Vec::new()));
+        return Ok((native, Vec::new()));
     }
-    let canonical = request.canonical(call).await?;
+    let canonical = request.canonical_asking(call, candidate.kind.streaming).await?;
     let mut dropped = canonical.dropped.clone();
     let format = match call.snapshot.upstream_format(dialect) {
         // Ours as it is: a policy changed it, or nobody knows what its upstreams do not take.

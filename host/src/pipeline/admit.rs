@@ -56,7 +56,8 @@ where
         Ok(body) => body,
         Err(failure) => return Err(Box::new(Failed { failure, route: Some(route), moment, record })),
     };
-    let call = Call { snapshot, route, parameters, headers, id: record.request_id.clone(), moment };
+    let (id, deadline) = (record.request_id.clone(), record.began + snapshot.config.limits.total_timeout);
+    let call = Call { snapshot, route, parameters, headers, id, moment, deadline };
     Ok(Admitted { call: Arc::new(call), body, record })
 }
 

@@ -1,5 +1,5 @@
-//! The stages that are tried again with the next candidate: adapt, headers, send, receive. Receiving ends at the commit
-//! point, the first content of a stream; what fails before it costs the caller nothing.
+//! One try of one candidate: adapt, headers, send, receive. Receiving ends at the commit point, the first content of a
+//! stream; what fails before it costs the caller nothing.
 
 use super::adapt::{self, Adapted};
 use super::call::{Call, Gateway};
@@ -11,7 +11,7 @@ use super::send;
 use crate::error::Failure;
 use crate::telemetry::Record;
 use http::StatusCode;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// One try of one candidate: what all of these stages may know.
 pub struct Attempt<'a> {
@@ -19,7 +19,7 @@ pub struct Attempt<'a> {
     pub call: &'a Call,
     pub request: &'a Request,
     pub candidate: &'a Candidate,
-    /// 0 for the first candidate.
+    /// 0 for the first try.
     pub number: u32,
 }
 
@@ -27,51 +27,6 @@ pub struct Attempt<'a> {
 pub struct Answered {
     pub answer: Answer,
     pub dropped: Vec<String>,
-}
-
-/// The first answer that a candidate gives; the first failure where none gives one.
-pub async fn first_that_answers(
-    gateway: &Gateway,
-    call: &Call,
-    request: &Request,
-    candidates: &[Candidate],
-    record: &mut Record,
-) -> Result<Answered, Failure> {
-    let mut first: Option<Failed<'_>> = None;
-    for (number, candidate) in (0..).zip(candidates) {
-        note(record, candidate);
-        let attempt = Attempt { gateway, call, request, candidate, number };
-        match attempt.run(record).await {
-            Ok(answered) => {
-                record.usage = answered.answer.usage();
-                return Ok(answered);
-            }
-            Err(failure) => {
-                // Where there is but one, its failure is the outcome, which is logged anyway.
-                if candidates.len() > 1 {
-                    failure.log_attempt(&call.id, &candidate.target.config.name, number);
-                }
-                let is_final = !failure.may_be_rescued();
-                first.get_or_insert(Failed { candidate, failure, upstream_time: record.upstream_time });
-                if is_final {
-                    break;
-                }
-            }
-        }
-    }
-    let Some(Failed { candidate, failure, upstream_time }) = first else {
-        return Err(Failure::upstream("there was no provider to try"));
-    };
-    note(record, candidate);
-    record.upstream_time = upstream_time;
-    Err(failure)
-}
-
-/// A try that failed.
-struct Failed<'a> {
-    candidate: &'a Candidate,
-    failure: Failure,
-    upstream_time: Option<Duration>,
 }
 
 /// What came of sending a request once.
@@ -91,7 +46,7 @@ impl Once {
 }
 
 impl Attempt<'_> {
-    async fn run(&self, record: &mut Record) -> Result<Answered, Failure> {
+    pub async fn run(&self, record: &mut Record) -> Result<Answered, Failure> {
         match self.once(record).await? {
             // A derived credential may have been revoked before its time. It goes well with a new one, or never.
             Once::CredentialRefused(_) => self.once(record).await?.into_result(),
@@ -102,7 +57,7 @@ impl Attempt<'_> {
     async fn once(&self, record: &mut Record) -> Result<Once, Failure> {
         let (outbound, dropped) = match adapt::adapt(self).await? {
             Adapted::Local { reply, dropped } => {
-                return Ok(Once::Answered(Answered { answer: receive::local(self, reply)?, dropped }));
+                return Ok(Once::Answered(Answered { answer: receive::local(self, reply).await?, dropped }));
             }
             Adapted::Send { outbound, dropped } => (*outbound, dropped),
         };
@@ -126,12 +81,4 @@ impl Attempt<'_> {
             }
         }
     }
-}
-
-/// Whom the record is about.
-fn note(record: &mut Record, candidate: &Candidate) {
-    record.provider.clone_from(&candidate.target.config.name);
-    record.key = candidate.key().map(|key| key.name.clone()).unwrap_or_default();
-    record.plugin = format!("{:?}", candidate.ready.plugin.plugin);
-    record.upstream_time = None;
 }

@@ -8,6 +8,7 @@ use crate::snapshot::{ClientRoute, Live, Snapshot, Speaker};
 use crate::telemetry::{AccessLog, Metrics};
 use http::HeaderMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// What a serving thread works with.
 pub struct Gateway {
@@ -26,6 +27,8 @@ pub struct Call {
     pub headers: HeaderMap,
     pub id: String,
     pub moment: Moment,
+    /// When it must have ended, with all its tries and to the end of its stream.
+    pub deadline: Instant,
 }
 
 impl Call {
@@ -35,10 +38,12 @@ impl Call {
 
     /// Refuses where hints cannot be carried and the caller wants none dropped.
     pub fn may_drop(&self, hints: &[String]) -> Result<(), Failure> {
-        let is_strict = self.headers.get("x-plugway-strict").is_some_and(|value| value == "true");
+        let says_so = self.headers.get("x-plugway-strict").is_some_and(|value| value == "true");
+        let is_strict = says_so || self.snapshot.config.strict;
         let Some(first) = hints.first().filter(|_| is_strict) else { return Ok(()) };
         let all = hints.join(", ");
-        let message = format!("the target cannot carry {all}, and the request says x-plugway-strict");
+        let who = if says_so { "the request says x-plugway-strict" } else { "the gateway is set to be strict" };
+        let message = format!("the target cannot carry {all}, and {who}");
         Err(Failure::invalid(message).at(first.as_str()).code("unsupported_parameter"))
     }
 

@@ -3,6 +3,7 @@
 
 use super::call::Call;
 use super::problem;
+use super::route::fallbacks;
 use crate::chat::Members;
 use crate::config::RequestKind;
 use crate::error::Failure;
@@ -10,6 +11,7 @@ use crate::plugins::api::client::Place;
 use crate::plugins::{CallError, Configured};
 use crate::telemetry::Record;
 use bytes::Bytes;
+use std::borrow::Cow;
 use tokio::sync::OnceCell;
 
 /// What the caller asks for, as the policies left it.
@@ -20,6 +22,8 @@ pub struct Request {
     pub model: Option<String>,
     /// Whether the caller waits for a stream. A policy may keep the upstream from being asked for one.
     pub caller_streams: bool,
+    /// Who is to be tried where the model's own providers fail, as far as the body says so.
+    pub fallbacks: Option<Vec<String>>,
     body: Body,
 }
 
@@ -33,9 +37,19 @@ struct Body {
 }
 
 /// A request in canonical form, and the hints of the caller's dialect that this form cannot carry.
+#[derive(Clone)]
 pub struct Canonical {
     pub body: String,
     pub dropped: Vec<String>,
+}
+
+/// The same body with or without the wish for a stream, and without what is said of one that is not wanted.
+fn asking(body: &[u8], member: &str, streaming: bool) -> Result<String, Failure> {
+    let members = Members::of(body).map_err(|error| Failure::invalid(error.to_string()))?;
+    Ok(match streaming {
+        true => members.edit(&[(member, Some("true"))]),
+        false => members.edit(&[(member, None), ("stream_options", None)]),
+    })
 }
 
 /// What is read where there is no body.
@@ -46,11 +60,15 @@ pub fn decode(call: &Call, body: Bytes, record: &mut Record) -> Result<Request, 
     let members = Members::of(read).map_err(|error| Failure::invalid(error.to_string()))?;
     let model = model(call, &members)?;
     let streaming = streaming(call, &members)?;
+    let fallbacks = fallbacks::in_body(&members)?;
+    // It is for us; upstreams would refuse it.
+    let body = if fallbacks.is_some() { members.edit(&[(fallbacks::MEMBER, None)]).into() } else { body.clone() };
     record.model = model.clone().unwrap_or_default();
     Ok(Request {
         kind: RequestKind { operation: call.route.operation, streaming },
         model,
         caller_streams: streaming,
+        fallbacks,
         body: Body { native: body, canonical: OnceCell::new(), changed: false },
     })
 }
@@ -96,9 +114,25 @@ impl Request {
         self.model.as_deref().unwrap_or_default()
     }
 
-    /// The body as it may be sent to an upstream that speaks the caller's dialect; None where a policy changed it.
-    pub fn native(&self) -> Option<&Bytes> {
-        (!self.body.changed).then_some(&self.body.native)
+    /// The body as it may be sent to an upstream that speaks the caller's dialect, and that is asked for a stream or not;
+    /// None where a policy changed it, or where the dialect has no member for that.
+    pub fn native_asking(&self, call: &Call, streaming: bool) -> Result<Option<Bytes>, Failure> {
+        let native = Some(&self.body.native).filter(|_| !self.body.changed);
+        match (&call.route.streaming, native) {
+            (_, Some(native)) if streaming == self.kind.streaming => Ok(Some(native.clone())),
+            (Place::Member(name), Some(native)) => asking(native, name, streaming).map(|body| Some(body.into())),
+            (_, Some(_) | None) => Ok(None),
+        }
+    }
+
+    /// The body in canonical form for an upstream that is asked for a stream or not.
+    pub async fn canonical_asking(&self, call: &Call, streaming: bool) -> Result<Cow<'_, Canonical>, Failure> {
+        let canonical = self.canonical(call).await?;
+        if streaming == self.kind.streaming {
+            return Ok(Cow::Borrowed(canonical));
+        }
+        let body = asking(canonical.body.as_bytes(), "stream", streaming)?;
+        Ok(Cow::Owned(Canonical { body, dropped: canonical.dropped.clone() }))
     }
 
     /// The body in canonical form.

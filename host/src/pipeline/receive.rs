@@ -1,6 +1,8 @@
 //! receive: an upstream's reply → an Answer. Up to the commit point: a stream comes out of here with its first content,
 //! or not at all.
 
+mod patience;
+
 use super::adapt;
 use super::attempt::Attempt;
 use super::headers;
@@ -13,12 +15,8 @@ use crate::chat::{self, Members, Usage};
 use crate::error::{Failure, FailureKind, Verbatim};
 use crate::framing::Framing;
 use crate::plugins::api::provider::LocalReply;
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
-use std::time::{Duration, SystemTime};
-
-/// The longest that an upstream may ask to be left alone for.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3_600);
 
 /// What an upstream, or a provider by itself, answered.
 pub enum Answer {
@@ -53,15 +51,15 @@ pub struct Expected {
 }
 
 /// The answer of a provider that answers by itself.
-pub fn local(attempt: &Attempt<'_>, reply: LocalReply) -> Result<Answer, Failure> {
+pub async fn local(attempt: &Attempt<'_>, reply: LocalReply) -> Result<Answer, Failure> {
     let plugin = &attempt.candidate.ready.plugin;
     match reply {
         LocalReply::Whole(body) => Ok(Answer::Canonical(problem::checked_object(plugin, body)?)),
-        LocalReply::Chunks(chunks) if attempt.request.kind.streaming => {
+        LocalReply::Chunks(chunks) if attempt.candidate.kind.streaming => {
             if chunks.iter().any(|chunk| chat::inspect_chunk(chunk).is_none()) {
                 return Err(problem::from_call(plugin.broke_contract("it answers with something that is no chunk")));
             }
-            Ok(Answer::Stream(Box::new(AnswerStream::local(chunks))))
+            as_the_caller_wants(attempt, AnswerStream::local(chunks)).await
         }
         LocalReply::Chunks(_) => {
             Err(problem::from_call(plugin.broke_contract("it streams where it was not asked for a stream")))
@@ -97,7 +95,10 @@ async fn stream(
 ) -> Result<Answer, Failure> {
     let Attempt { call, request, candidate, .. } = attempt;
     // With the caller's own dialect the bytes pass as they come, unless a policy wants to look into each chunk.
-    let passes = framing == Framing::Sse && dialect == call.dialect() && !call.snapshot.reviews_chunks();
+    let passes = framing == Framing::Sse
+        && dialect == call.dialect()
+        && request.caller_streams
+        && !call.snapshot.reviews_chunks();
     let interpreter = if dialect == chat::DIALECT {
         Interpreter::Canonical
     } else {
@@ -121,7 +122,22 @@ async fn stream(
         )
         .code("first_token_timeout")
     })??;
-    Ok(Answer::Stream(Box::new(stream)))
+    as_the_caller_wants(attempt, stream).await
+}
+
+/// A stream as it comes, or as a whole where the caller waits for one document.
+async fn as_the_caller_wants(attempt: &Attempt<'_>, mut stream: AnswerStream) -> Result<Answer, Failure> {
+    if attempt.request.caller_streams {
+        return Ok(Answer::Stream(Box::new(stream)));
+    }
+    let network = &attempt.candidate.target.config.network;
+    let gathering = stream.gather(attempt.call.snapshot.config.limits.body_bytes);
+    let whole = tokio::time::timeout(network.timeouts.request, gathering).await.map_err(|_| {
+        let seconds = network.timeouts.request.as_secs_f64();
+        Failure::new(FailureKind::Timeout, format!("the provider's stream did not end within {seconds} s"))
+            .code("upstream_timeout")
+    })?;
+    whole.map(Answer::Canonical)
 }
 
 async fn whole(attempt: &Attempt<'_>, dialect: &str, scrub: &Scrub, reply: UpstreamReply) -> Result<Answer, Failure> {
@@ -176,7 +192,7 @@ async fn refused(attempt: &Attempt<'_>, dialect: &str, scrub: &Scrub, reply: Ups
     };
     let failure = match failure.retry_after_ms {
         Some(_) => failure,
-        None => failure.retry_after_ms(retry_after_ms(&headers, attempt.call.moment.now_ms)),
+        None => failure.retry_after_ms(patience::asked_for_ms(status, &headers, attempt.call.moment.now_ms)),
     };
     if dialect == attempt.call.dialect() && Members::of(&body).is_ok() {
         return failure.verbatim(Verbatim { status, headers: come_down(headers), body });
@@ -222,43 +238,6 @@ fn come_down(headers: HeaderMap) -> HeaderMap {
     headers.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
-/// Seconds, or a date.
-fn retry_after_ms(headers: &HeaderMap, now_ms: u64) -> Option<u64> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    let wait = match text.parse::<f64>() {
-        Ok(seconds) => Duration::try_from_secs_f64(seconds).ok()?,
-        Err(_) => {
-            let now = SystemTime::UNIX_EPOCH + Duration::from_millis(now_ms);
-            httpdate::parse_http_date(text).ok()?.duration_since(now).unwrap_or_default()
-        }
-    };
-    u64::try_from(wait.min(LONGEST_RETRY_AFTER).as_millis()).ok()
-}
-
 fn beginning(body: &[u8]) -> String {
     String::from_utf8_lossy(&body[..body.len().min(120)]).into_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use http::HeaderValue;
-
-    #[test]
-    fn how_long_to_wait_is_said_in_seconds_or_as_a_date() {
-        // 2026-11-21T08:00:00Z
-        const NOW_MS: u64 = 1_795_248_000_000;
-        for (text, wait_ms) in [
-            ("1.5", Some(1_500)),
-            ("Sat, 21 Nov 2026 08:00:30 GMT", Some(30_000)),
-            ("Sat, 21 Nov 2026 07:00:00 GMT", Some(0)),
-            ("Sat, 21 Nov 2026 23:00:00 GMT", Some(3_600_000)),
-            ("1e30", None),
-            ("-1", None),
-            ("soon", None),
-        ] {
-            let headers = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(text))]);
-            assert_eq!(retry_after_ms(&headers, NOW_MS), wait_ms, "{text}");
-        }
-    }
 }

@@ -141,6 +141,27 @@ impl AnswerStream {
         }
     }
 
+    /// All of it as one answer. What breaks off is a failure of the call, as nobody has seen anything of it yet.
+    pub async fn gather(&mut self, limit_bytes: usize) -> Result<String, Failure> {
+        let (mut gathered, mut bytes) = (chat::Gathered::default(), 0);
+        loop {
+            let batch = self.next().await;
+            bytes += batch.chunks.iter().map(String::len).sum::<usize>();
+            if bytes > limit_bytes {
+                return Err(Failure::upstream(format!("the provider's stream is larger than {limit_bytes} bytes"))
+                    .code("upstream_too_large"));
+            }
+            for chunk in &batch.chunks {
+                gathered.push(chunk);
+            }
+            match batch.end {
+                None => {}
+                Some(Ok(())) => return Ok(gathered.into_answer()),
+                Some(Err(failure)) => return Err(failure),
+            }
+        }
+    }
+
     pub async fn next(&mut self) -> Batch {
         match self.held.pop_front() {
             Some(batch) => batch,

@@ -8,6 +8,7 @@ use crate::config::{self, Config, Isolation, PluginRequest};
 use crate::plugins::api::client::Route;
 use crate::plugins::api::policy::Phases;
 use crate::plugins::{CallError, Configured, Kind, Plugin, Watcher};
+use crate::vitals::Vitals;
 use http::Method;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, HashMap};
@@ -195,7 +196,8 @@ impl Builder<'_> {
     /// A provider, usable or not. Where its keys went before by a plugin's word, they go, or nowhere.
     async fn target(&mut self, provider: Arc<config::Provider>) -> Target {
         let before = self.previous.and_then(|previous| previous.provider(&provider.name));
-        let home = before.filter(|before| before.config == provider).and_then(|before| before.home.clone());
+        let before = before.filter(|before| before.config == provider);
+        let home = before.and_then(|before| before.home.clone());
         let ready = match (self.provider(&provider).await, &home) {
             (Ok(ready), Some(home)) => home.check(ready),
             (ready, _) => ready,
@@ -203,7 +205,8 @@ impl Builder<'_> {
         let ready =
             ready.map(Arc::new).map_err(|message| self.trouble(format!("providers.{}", provider.name), message));
         let home = home.or_else(|| Origin::of_keys(&provider, ready.as_ref().ok()?));
-        Target { config: provider, home, ready }
+        let vitals = before.map_or_else(|| Arc::new(Vitals::of(&provider)), |before| before.vitals.clone());
+        Target { config: provider, home, ready, vitals }
     }
 
     async fn provider(&mut self, provider: &config::Provider) -> Result<Ready, String> {

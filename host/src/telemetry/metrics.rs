@@ -24,6 +24,12 @@ struct ProviderLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TryLabels {
+    provider: String,
+    error: Word,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct TokenLabels {
     provider: String,
     kind: Word,
@@ -56,6 +62,7 @@ pub struct Metrics {
     registry: Registry,
     requests: Family<RequestLabels, Counter>,
     in_flight: Gauge,
+    failed_tries: Family<TryLabels, Counter>,
     seconds: Family<ProviderLabels, Histogram>,
     first_token_seconds: Family<ProviderLabels, Histogram>,
     tokens: Family<TokenLabels, Counter>,
@@ -74,6 +81,7 @@ impl Default for Metrics {
             registry: Registry::with_prefix("plugway"),
             requests: Family::default(),
             in_flight: Gauge::default(),
+            failed_tries: Family::default(),
             seconds: Family::new_with_constructor(histogram),
             first_token_seconds: Family::new_with_constructor(histogram),
             tokens: Family::default(),
@@ -90,6 +98,8 @@ impl Metrics {
         let registry = &mut self.registry;
         registry.register("requests", "Requests that have ended", self.requests.clone());
         registry.register("requests_in_flight", "Requests that have not ended", self.in_flight.clone());
+        let tries = "Tries of a provider that failed, whatever became of their requests";
+        registry.register("failed_tries", tries, self.failed_tries.clone());
         let seconds = "From a request's arrival to its end";
         registry.register_with_unit("request_duration", seconds, Unit::Seconds, self.seconds.clone());
         let first = "From a streamed request's arrival to its first content";
@@ -124,6 +134,11 @@ impl Metrics {
             self.tokens.get_or_create(&tokens("prompt")).inc_by(usage.prompt_tokens);
             self.tokens.get_or_create(&tokens("completion")).inc_by(usage.completion_tokens);
         }
+    }
+
+    pub(super) fn try_failed(&self, provider: &str, error_type: &'static str) {
+        let labels = TryLabels { provider: provider.to_owned(), error: Word(error_type) };
+        self.failed_tries.get_or_create(&labels).inc();
     }
 
     pub fn reload(&self, outcome: ReloadOutcome) {

@@ -3,6 +3,7 @@
 use super::{AccessLog, Metrics};
 use crate::chat::Usage;
 use http::{Method, StatusCode};
+use std::any::Any;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -42,10 +43,14 @@ pub struct Record {
     pub error: Option<String>,
     pub usage: Option<Usage>,
     pub upstream_time: Option<Duration>,
+    /// How often somebody was asked.
+    pub tries: u32,
     pub first_token: Option<Duration>,
     pub began: Instant,
     metrics: Arc<Metrics>,
     log: Option<Arc<AccessLog>>,
+    /// What others have to wait for until the request has ended.
+    held: Option<Box<dyn Any + Send>>,
 }
 
 impl Record {
@@ -71,11 +76,23 @@ impl Record {
             error: None,
             usage: None,
             upstream_time: None,
+            tries: 0,
             first_token: None,
             began: Instant::now(),
             metrics,
             log,
+            held: None,
         }
+    }
+
+    /// Dropped when the request has ended, however it ends.
+    pub fn keep(&mut self, hold: impl Any + Send) {
+        self.held = Some(Box::new(hold));
+    }
+
+    /// Somebody was asked, or could not be asked, in vain. What became of the request is another matter.
+    pub fn try_failed(&self, provider: &str, error_type: &'static str) {
+        self.metrics.try_failed(provider, error_type);
     }
 
     pub fn elapsed(&self) -> Duration {
@@ -111,6 +128,8 @@ impl Record {
         let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         [
             ("upstream_ms", self.upstream_time.map(milliseconds)),
+            // One is what everybody expects.
+            ("tries", Some(self.tries.into()).filter(|tries| *tries > 1)),
             ("first_token_ms", self.first_token.map(milliseconds)),
             ("prompt_tokens", self.usage.map(|usage| usage.prompt_tokens)),
             ("completion_tokens", self.usage.map(|usage| usage.completion_tokens)),

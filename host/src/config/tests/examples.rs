@@ -57,8 +57,13 @@ fn the_reference_is_up_to_date() {
                     date. `<name>` stands for a name of your own, `[]` for each item of a list.\n"
             .to_owned();
     visit(File::fields(), "", &mut |path, field| {
-        let path = path.replacen("providers.", "providers.<name>.", 1);
-        let path = path.replace("keys.", "keys[].").replace("policies.", "policies[].");
+        let path = match path.split_once('.') {
+            Some((names @ ("providers" | "models"), rest)) => format!("{names}.<name>.{rest}"),
+            _ => path.to_owned(),
+        };
+        let path = ["keys", "policies", "targets"]
+            .iter()
+            .fold(path, |path, list| path.replace(&format!("{list}."), &format!("{list}[].")));
         let shape = (field.shape)();
         let shape = if (field.inside)().is_empty() { format!(" *{shape}*") } else { String::new() };
         write!(page, "\n* `{path}`:{}{shape}\n", field.help.trim_end()).expect("room for a page");

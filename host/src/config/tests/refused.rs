@@ -44,7 +44,9 @@ fn unknown_keys() {
         ("provider: {}", &["provider (line 1): unknown key `provider`; did you mean `providers`?"]),
         (
             "cluster: 3",
-            &["cluster (line 1): unknown key `cluster`; known here: listen, plugins, limits, log, policies, providers"],
+            &[
+                "cluster (line 1): unknown key `cluster`; known here: listen, plugins, limits, log, policies, providers, models, routing, strict",
+            ],
         ),
         ("Listen: 80", &["Listen (line 1): unknown key `Listen`; did you mean `listen`?"]),
         (
@@ -52,15 +54,57 @@ fn unknown_keys() {
             &["providers.openai.base_url (line 1): unknown key `base_url` here; it belongs inside `network_config`"],
         ),
         (
-            "providers: {openai: {network_config: {max_retries: 3}}}",
-            &["providers.openai.network_config.max_retries (line 1): `max_retries` is not supported yet"],
+            "providers: {openai: {network_config: {beta_header_overrides: {}}}}",
+            &[
+                "providers.openai.network_config.beta_header_overrides (line 1): `beta_header_overrides` is not supported yet",
+            ],
         ),
         (
-            "providers: {openai: {concurrency_and_buffer_size: {}, proxy_config: {}}}",
+            "providers: {openai: {openai_config: {}, pricing_overrides: {}}}",
             &[
-                "providers.openai.concurrency_and_buffer_size (line 1): `concurrency_and_buffer_size` is not \
-                 supported yet",
-                "providers.openai.proxy_config (line 1): `proxy_config` is not supported yet",
+                "providers.openai.openai_config (line 1): `openai_config` is not supported yet",
+                "providers.openai.pricing_overrides (line 1): `pricing_overrides` is not supported yet",
+            ],
+        ),
+    ]);
+}
+
+#[test]
+fn routing_that_makes_no_sense() {
+    check(&[
+        (
+            "routing: {strategy: fastest}",
+            &[
+                "routing.strategy (line 1): must be one of weighted, least-in-flight, lowest-latency, in-order, is the string \"fastest\"",
+            ],
+        ),
+        (
+            "models: {m: {targets: [{weight: 1}]}}",
+            &["models.m.targets[0].address (line 1): is missing; it says where requests go, such as acme/large"],
+        ),
+        (
+            "providers: {openai: {network_config: {retry_backoff_initial: 9000}}}",
+            &[
+                "providers.openai.network_config.retry_backoff_max (line 1): must not be below `retry_backoff_initial`, which is 500 unless it is set",
+            ],
+        ),
+        (
+            "providers: {a: {format: window}, b: {format: js}}",
+            &[
+                "providers.a.format (line 1): `window` is a model inside a browser, which no gateway can reach; call it from the page itself",
+                "providers.b.format (line 1): `js` is code of your own: drop the file into the plugins folder and write its name as `plugin`",
+            ],
+        ),
+        (
+            "providers: {openai: {flavor: chat, custom_provider_config: {allowed_requests: {embedding: true}}}}",
+            &[
+                "providers.openai.flavor (line 1): is short for `custom_provider_config.allowed_requests`, which is there too; remove one of both",
+            ],
+        ),
+        (
+            "providers: {openai: {supports_streaming: maybe}}",
+            &[
+                "providers.openai.supports_streaming (line 1): must be true, false, or \"only\", is the string \"maybe\"",
             ],
         ),
     ]);
@@ -85,7 +129,9 @@ fn wrong_types() {
     check(&[
         (
             "- openai",
-            &["the configuration: must be a mapping of listen, plugins, limits, log, policies, providers, is a list"],
+            &[
+                "the configuration: must be a mapping of listen, plugins, limits, log, policies, providers, models, routing, strict, is a list",
+            ],
         ),
         ("providers: [openai]", &["providers (line 1): must be a mapping from names, is a list"]),
         ("log: {access: yes}", &["log.access (line 1): must be true or false, is the string \"yes\""]),

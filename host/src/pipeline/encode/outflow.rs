@@ -2,7 +2,7 @@
 //! in the caller's dialect, and never a clean end.
 
 use crate::chat;
-use crate::error::Failure;
+use crate::error::{Failure, FailureKind};
 use crate::framing::write_sse;
 use crate::pipeline::call::Call;
 use crate::pipeline::problem;
@@ -14,6 +14,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::Stream;
 use futures_util::stream::unfold;
 use std::sync::Arc;
+use std::time::Instant;
 
 pub struct Outflow {
     call: Arc<Call>,
@@ -47,7 +48,7 @@ impl Outflow {
 
     async fn next(&mut self) -> Option<Bytes> {
         while !self.ended {
-            let batch = self.stream.next().await;
+            let batch = self.next_in_time().await;
             if batch.content {
                 self.record.first_token();
             }
@@ -61,6 +62,17 @@ impl Outflow {
             }
         }
         None
+    }
+
+    /// How long a stream may be silent is the upstream's bound; how long it may go on is the request's.
+    async fn next_in_time(&mut self) -> Batch {
+        let batch = self.stream.next().await;
+        if batch.end.is_some() || Instant::now() < self.call.deadline {
+            return batch;
+        }
+        let seconds = self.call.snapshot.config.limits.total_timeout.as_secs_f64();
+        let message = format!("the stream went on for longer than the {seconds} s that a request may take");
+        Batch { end: Some(Err(Failure::new(FailureKind::Timeout, message).code("total_timeout"))), ..batch }
     }
 
     /// Frames as they came, copied: a frame that waits for a slow caller would hold the whole buffer that it was read into.

@@ -1,0 +1,75 @@
+//! Who is tried where none of those answers who should: said by the caller, or by the configuration.
+
+use super::{Choice, aim, choice, named};
+use crate::chat::Members;
+use crate::config::RequestKind;
+use crate::error::Failure;
+use crate::pipeline::call::Call;
+use crate::pipeline::decode::Request;
+use crate::snapshot::Snapshot;
+use serde::Deserialize;
+
+/// What a caller says in the body. It never goes on to an upstream.
+pub const MEMBER: &str = "fallbacks";
+const HEADER: &str = "x-bt-fallback-providers";
+/// A request that tried more would be no help to its caller.
+const MAX: usize = 16;
+
+/// The addresses, in order: the body's, else the header's, else those of the model's name, else those of the provider that
+/// is tried first.
+pub fn of(call: &Call, request: &Request, first: Option<&Choice>) -> Result<Vec<String>, Failure> {
+    if let Some(said) = &request.fallbacks {
+        return Ok(said.clone());
+    }
+    if let Some(said) = call.headers.get(HEADER).and_then(|value| value.to_str().ok()) {
+        let addresses = said.split(',').map(str::trim).filter(|address| !address.is_empty()).map(str::to_owned);
+        return bounded(addresses.collect());
+    }
+    let of_name = request.model.as_ref().and_then(|model| call.snapshot.config.models.get(model));
+    let of_name = of_name.map(|route| &route.fallbacks).filter(|fallbacks| !fallbacks.is_empty());
+    let of_provider = || first.map(|choice| &choice.target.config.fallbacks);
+    Ok(of_name.or_else(of_provider).cloned().unwrap_or_default())
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Said {
+    Address(String),
+    Pair { provider: String, model: String },
+}
+
+/// The body's own: `["openai/gpt-4o", {"provider": "openai", "model": "gpt-4o"}]`.
+pub fn in_body(members: &Members<'_>) -> Result<Option<Vec<String>>, Failure> {
+    let Some(raw) = members.get(MEMBER).filter(|raw| raw.get() != "null") else { return Ok(None) };
+    let said: Vec<Said> = serde_json::from_str(raw.get()).map_err(|_| {
+        Failure::invalid("`fallbacks` must be a list of `<provider>/<model>` or {\"provider\": …, \"model\": …}")
+            .at(MEMBER)
+    })?;
+    let addresses = said.into_iter().map(|said| match said {
+        Said::Address(address) => address,
+        Said::Pair { provider, model } => format!("{provider}/{model}"),
+    });
+    bounded(addresses.collect()).map(Some)
+}
+
+fn bounded(addresses: Vec<String>) -> Result<Vec<String>, Failure> {
+    match addresses.len() {
+        0..=MAX => Ok(addresses),
+        more => Err(Failure::invalid(format!("{more} fallbacks are named; at most {MAX} are tried")).at(MEMBER)),
+    }
+}
+
+/// Who that is. An address that nobody serves, or that cannot be used now, is passed over.
+pub fn choices(snapshot: &Snapshot, address: &str, asked: &str, kind: RequestKind) -> Vec<Choice> {
+    if !snapshot.config.models.contains_key(address)
+        && let Some((target, model)) = aim(snapshot, address, bare(snapshot, asked))
+    {
+        return choice(target, Some(model), kind).into_iter().collect();
+    }
+    named(snapshot, address, kind).0
+}
+
+/// A model's name without its provider.
+fn bare<'a>(snapshot: &'a Snapshot, asked: &'a str) -> &'a str {
+    super::addressed(snapshot, asked).map_or(asked, |(_, model)| model)
+}
