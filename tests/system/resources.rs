@@ -56,6 +56,26 @@ async fn a_preset_may_bring_what_the_plugin_needs() {
     assert_eq!(gateway.metric("plugway_plugin_instances", "provider-acme").await, 1.0);
 }
 
+/// The presets are the same in all generations, and no instance is made to ask for them again.
+#[tokio::test]
+async fn a_plugin_is_asked_for_its_presets_once() {
+    let gateway = Setup::bare()
+        .plugin("acme.wasm", Component::acme("1.0.0"))
+        .provider("acme", json!({"plugin": "acme", "preset": "generous", "settings": {"behave": "demanding"}}))
+        .start()
+        .await;
+    let made = async || gateway.metric("plugway_plugin_instances_made_total", "provider-acme").await;
+    let before = made().await;
+    for generation in 2..4 {
+        gateway.reconfigure(|config| config["limits"]["body_mb"] = json!(generation));
+        wait_until("the next generation", || async {
+            gateway.metric("plugway_generation", "").await >= f64::from(generation)
+        })
+        .await;
+    }
+    assert_eq!(made().await, before);
+}
+
 #[tokio::test]
 async fn compiling_has_an_end() {
     compiling_is_refused("compile_timeout_seconds", json!(0.001)).await;

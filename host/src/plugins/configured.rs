@@ -103,7 +103,7 @@ impl Configured {
     ) -> Result<Self, Fault> {
         let configured = Configured {
             health: plugin.uses.with(&settings),
-            idle: plugin.slots.shelf(),
+            idle: plugin.mould.slots.shelf(),
             plugin,
             settings,
             isolation,
@@ -164,7 +164,7 @@ impl Configured {
         };
         live.store.data_mut().begin(now_ms, seed);
         live.store.set_epoch_deadline(FREE_TICKS);
-        live.store.set_hostcall_fuel(self.plugin.bounds.answer_bytes);
+        live.store.set_hostcall_fuel(self.plugin.mould.bounds.answer_bytes);
         Ok(Taken { live, owner: self, occasion, _permit: permit, began: Instant::now() })
     }
 
@@ -176,14 +176,14 @@ impl Configured {
         function: &'static str,
         arguments: impl FnOnce() -> [(&'static str, Value); N],
     ) {
-        let Some(recorder) = &self.plugin.recorder else { return };
+        let Some(recorder) = &self.plugin.mould.recorder else { return };
         let arguments = arguments().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         let call = record::Call { kind, function, arguments, moment: occasion.moment() };
         recorder.remember(self.address(), call);
     }
 
     fn record(&self, outcome: impl FnOnce() -> RecordedOutcome) {
-        if let Some(recorder) = &self.plugin.recorder {
+        if let Some(recorder) = &self.plugin.mould.recorder {
             recorder.failed(self.address(), &self.plugin, &self.settings, outcome());
         }
     }
@@ -202,13 +202,13 @@ impl Configured {
 
     /// Refuses a request that the plugin could not work on within its memory: that is nobody's fault but the text's.
     pub(super) fn fits(&self, text: &str) -> Result<(), CallError> {
-        let limit = self.plugin.bounds.memory_limit_bytes / MEMORY_PER_BYTE;
+        let limit = self.plugin.mould.bounds.memory_limit_bytes / MEMORY_PER_BYTE;
         if text.len() <= limit { Ok(()) } else { Err(self.failed(Fault::TooLargeForIt { limit })) }
     }
 
     /// The same for an answer, which the caller has no part in.
     pub(super) fn fits_answer(&self, text: &str) -> Result<(), CallError> {
-        let limit = self.plugin.bounds.memory_limit_bytes / MEMORY_PER_BYTE;
+        let limit = self.plugin.mould.bounds.memory_limit_bytes / MEMORY_PER_BYTE;
         if text.len() <= limit { Ok(()) } else { Err(self.failed(Fault::AnswerTooLargeForIt { limit })) }
     }
 
@@ -221,7 +221,7 @@ impl Configured {
     }
 
     pub(super) fn limit(&self) -> Duration {
-        self.plugin.bounds.call_timeout
+        self.plugin.mould.bounds.call_timeout
     }
 
     fn put_back(&self, live: Live) {
@@ -229,7 +229,7 @@ impl Configured {
         if self.isolation == Isolation::PerRequest || grown > MAX_IDLE_GROWTH_BYTES {
             return;
         }
-        self.plugin.slots.put_back(&self.idle, live);
+        self.plugin.mould.slots.put_back(&self.idle, live);
     }
 
     fn note(&self, fault: &Fault, occasion: Occasion) {

@@ -134,6 +134,12 @@ pub fn inspect(wasm: &[u8]) -> Result<Shape, Refusal> {
     Ok(shape)
 }
 
+/// Whether this is a component that runs scripts, by its exports alone; loading says whether it is a good one.
+pub fn is_script_engine(wasm: &[u8]) -> bool {
+    let is_engine = |export: &String| export.split('@').next() == Some(Kind::ScriptEngine.interface());
+    check_header(wasm).is_ok() && surface(wasm).is_ok_and(|(exports, _)| exports.iter().any(is_engine))
+}
+
 fn check_header(wasm: &[u8]) -> Result<(), Refusal> {
     if wasm.is_empty() {
         return Err(Refusal::Empty);

@@ -68,8 +68,8 @@ impl Plugin {
 
     /// What the component exports.
     pub fn functions(&self) -> Vec<Function> {
-        let engine = self.pre.engine();
-        let component = self.pre.component().component_type();
+        let engine = self.mould.pre.engine();
+        let component = self.mould.pre.component().component_type();
         let mut functions = Vec::new();
         for (interface, export) in component.exports(engine) {
             let ComponentItem::ComponentInstance(instance) = export.ty else { continue };
@@ -113,12 +113,12 @@ impl Instance<'_> {
         let store = &mut self.live.store;
         store.data_mut().begin(moment.now_ms, moment.seed);
         store.set_epoch_deadline(FREE_TICKS);
-        store.set_hostcall_fuel(self.plugin.bounds.answer_bytes);
+        store.set_hostcall_fuel(self.plugin.mould.bounds.answer_bytes);
         // An error where the runtime does not count.
         let _ = store.set_fuel(u64::MAX);
         let limit = match function.kind {
             None => self.plugin.load_timeout(),
-            Some(_) => self.plugin.bounds.call_timeout,
+            Some(_) => self.plugin.mould.bounds.call_timeout,
         };
         let mut results = [Val::Bool(false)];
         let has_result = callee.ty(&*store).results().len();

@@ -31,8 +31,11 @@ const QUEUE: usize = 64;
 pub struct CallRecord {
     pub plugin: String,
     pub version: String,
-    /// sha256 of the component.
+    /// sha256 of the plugin's file.
     pub digest: String,
+    /// Of its engine, where the plugin is a script.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<String>,
     pub kind: String,
     pub function: String,
     /// What `configure` got.
@@ -123,11 +126,12 @@ impl Recorder {
         let found = latest.iter().rposition(|call| call.task == task && call.callee == callee);
         let Some(Remembered { call, .. }) = found.and_then(|at| latest.remove(at)) else { return };
         drop(latest);
-        let Bounds { call_timeout, memory_limit_bytes, answer_bytes } = plugin.bounds;
+        let Bounds { call_timeout, memory_limit_bytes, answer_bytes } = plugin.mould.bounds;
         let record = CallRecord {
             plugin: plugin.name.clone(),
             version: plugin.version.to_string(),
             digest: plugin.digest.clone(),
+            engine: plugin.script.as_ref().map(|script| script.engine.digest.clone()),
             kind: Kind::of_interface(call.kind).map(|kind| kind.to_string()).unwrap_or_default(),
             // `bindgen!` calls the host's side of `decode-events` `call_decode_events`.
             function: call.function.trim_start_matches("call_").replace('_', "-"),

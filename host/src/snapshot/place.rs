@@ -10,9 +10,9 @@ use serde_json::{Map, Value};
 /// The compatible service that the configuration names, as the plugin knows it.
 pub async fn preset(plugin: &Plugin, provider: &config::Provider) -> Result<Option<Preset>, String> {
     let Some(name) = &provider.preset else { return Ok(None) };
-    let mut presets = plugin.presets().await.map_err(|fault| format!("preset: {plugin:?}: {fault}"))?;
-    if let Some(index) = presets.iter().position(|preset| preset.name == *name) {
-        return Ok(Some(presets.swap_remove(index)));
+    let presets = plugin.presets().await.map_err(|fault| format!("preset: {plugin:?}: {fault}"))?;
+    if let Some(preset) = presets.iter().find(|preset| preset.name == *name) {
+        return Ok(Some(preset.clone()));
     }
     let known: Vec<&str> = presets.iter().map(|preset| preset.name.as_str()).collect();
     match known.is_empty() {
