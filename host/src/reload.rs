@@ -109,17 +109,19 @@ impl Reloader {
             return self.does_not_fit(file, sentences(&added));
         }
         tracing::info!(?plugin, file = %file.display(), digest = &plugin.digest[..12], "plugin loaded");
-        self.files.replace(&file, plugin);
+        let gone = self.files.replace(&file, plugin);
+        told_as_removed(&gone, &file);
         self.accept(&file, snapshot);
     }
 
     async fn remove_plugin(&mut self, file: PathBuf) {
-        let Some(gone) = self.files.remove(&file) else {
+        let gone = self.files.remove(&file);
+        if gone.is_empty() {
             self.live.accept(&file);
             return;
-        };
+        }
         let snapshot = self.build(None, self.files.plugins()).await;
-        tracing::warn!(plugin = ?gone, file = %file.display(), "plugin removed");
+        told_as_removed(&gone, &file);
         self.accept(&file, snapshot);
     }
 
@@ -210,6 +212,17 @@ impl Reloader {
         self.live.swap(snapshot);
         self.live.accept(file);
         self.metrics.reload(ReloadOutcome::Swapped);
+    }
+}
+
+fn told_as_removed(gone: &[Arc<Plugin>], file: &Path) {
+    for plugin in gone {
+        match plugin.script {
+            Some(_) if plugin.file != file => {
+                tracing::warn!(?plugin, file = %plugin.file.display(), "script removed, as nothing runs it any more");
+            }
+            _ => tracing::warn!(?plugin, file = %file.display(), "plugin removed"),
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use crate::upstream::{Reply, Upstream};
 use serde_json::{Value, json};
 
 /// Lines come as `{"word": …}`, the last one as `{"over": true}`.
-const LINES: &str = r#"
+pub const LINES: &str = r#"
 import { Problem, kindOfStatus } from "plugway";
 
 export const version = "1.0.0";
@@ -169,4 +169,57 @@ async fn without_an_engine_it_is_said_that_one_is_missing_and_with_one_it_works(
     wait_until("the script serves", || async { gateway.chat("lines/m", "hello").await.status == 200 }).await;
     let refused: Value = gateway.get("/api/plugins").await.json()["refused"].clone();
     assert_eq!(refused, json!([]));
+}
+
+/// Lines behind a bare gateway: there is nothing but the engine and its script.
+async fn with_an_engine_only() -> (Upstream, Gateway) {
+    let upstream = Upstream::start().await;
+    upstream.otherwise(|_| Reply::json(200, &json!({"words": ["hi"]})));
+    let gateway = Setup::bare()
+        .provider("lines", provider("lines", &upstream.url()))
+        .plugin("script.wasm", Component::first_party("script"))
+        .plugin("lines.js", Component::script(LINES))
+        .start()
+        .await;
+    (upstream, gateway)
+}
+
+/// As after a restart: what lies in the folder is what serves.
+#[tokio::test]
+async fn a_script_goes_with_its_engine_and_comes_with_the_next() {
+    let (_upstream, gateway) = with_an_engine_only().await;
+    assert_eq!(gateway.chat("lines/m", "hello").await.status, 200);
+
+    gateway.remove("script.wasm");
+    gateway.wait_for_log(&["lines@1.0.0", "lines.js", "script removed, as nothing runs it any more"]).await;
+    gateway.chat("lines/m", "hello").await.openai_error(503);
+    let refused = async || gateway.get("/api/plugins").await.json()["refused"].clone();
+    wait_until("the file to be listed with the reason", || async {
+        let refused = refused().await;
+        refused[0]["file"] == "lines.js" && refused[0]["last_error"].to_string().contains("no plugin runs .js files")
+    })
+    .await;
+    assert_eq!(gateway.plugin("lines").await, Vec::<Value>::new());
+
+    gateway.install("script.wasm", Component::first_party("script").bytes());
+    wait_until("the script serves", || async { gateway.chat("lines/m", "hello").await.status == 200 }).await;
+    wait_until("nothing to be refused", || async { refused().await == json!([]) }).await;
+}
+
+#[tokio::test]
+async fn an_engine_that_moves_to_another_file_leaves_its_scripts_alone() {
+    let (_upstream, gateway) = with_an_engine_only().await;
+    std::fs::rename(gateway.plugins.join("script.wasm"), gateway.plugins.join("engine.wasm")).expect("it is there");
+    gateway.wait_for_log(&["plugin removed", "script.wasm"]).await;
+    assert_eq!(gateway.chat("lines/m", "hello").await.status, 200);
+    assert!(!gateway.log().contains("script removed"), "{}", gateway.log());
+}
+
+/// As every change that would leave a provider without its plugin.
+#[tokio::test]
+async fn another_plugin_in_the_place_of_an_engine_in_use_is_refused() {
+    let (_upstream, gateway) = with_an_engine_only().await;
+    gateway.install("script.wasm", Component::acme("1.0.0").bytes());
+    gateway.wait_for_log(&["refused", "script.wasm", "there is no provider plugin `lines`"]).await;
+    assert_eq!(gateway.chat("lines/m", "hello").await.status, 200);
 }

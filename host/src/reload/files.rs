@@ -1,6 +1,6 @@
 //! What lies in the plugins folder, and what was made of it.
 
-use crate::plugins::{self, Plugin, Runtime};
+use crate::plugins::{self, Plugin, Runtime, extension, is_component};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
@@ -102,23 +102,35 @@ impl Files {
     }
 
     fn is_script(&self, file: &Path) -> bool {
-        let Some(extension) = file.extension().and_then(|extension| extension.to_str()) else { return false };
-        SCRIPTS.contains(&extension) || self.engine(extension).is_some()
+        SCRIPTS.contains(&extension(file)) || self.engine(extension(file)).is_some()
     }
 
     /// The newest plugin that runs files with this extension.
     fn engine(&self, extension: &str) -> Option<&Arc<Plugin>> {
         let serving = self.entries.values().filter_map(|entry| entry.serving.as_ref());
-        let engines = serving.filter(|plugin| plugin.runs.iter().any(|runs| runs == extension));
+        let engines = serving.filter(|plugin| plugin.runs(extension));
         engines.max_by(|one, other| one.version.cmp(&other.version))
     }
 
     /// An engine came or went: its scripts are looked at again.
     fn engine_changed(&mut self, engine: &Plugin) {
         for (file, entry) in &mut self.entries {
-            let extension = file.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-            entry.retry |= engine.runs.iter().any(|runs| runs == extension);
+            entry.retry |= engine.runs(extension(file));
         }
+    }
+
+    /// Takes out the scripts that nothing runs any more. Their files stay, in case an engine comes.
+    fn without_engine(&mut self) -> Vec<Arc<Plugin>> {
+        let left = with_their_engines(self.plugins());
+        let is_left = |plugin: &mut Arc<Plugin>| left.iter().any(|left| Arc::ptr_eq(left, plugin));
+        let entries = self.entries.values_mut();
+        entries
+            .filter_map(|entry| {
+                let gone = entry.serving.take_if(|plugin| !is_left(plugin))?;
+                (entry.previous, entry.retry) = (None, true);
+                Some(gone)
+            })
+            .collect()
     }
 
     /// Reads and loads a file, and looks whether it can stand beside the others; None where its bytes are those of the last
@@ -143,7 +155,7 @@ impl Files {
         let loaded = match is_component(file) {
             true => runtime.load(file, &bytes, generation).await,
             false => {
-                let extension = file.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+                let extension = extension(file);
                 let Some(engine) = self.engine(extension).cloned() else {
                     self.does_not_fit(file);
                     return Some(Err(format!(
@@ -202,10 +214,11 @@ impl Files {
         let others = self.entries.iter().filter(|(other, _)| *other != file);
         let others = others.filter_map(|(_, entry)| entry.serving.as_ref());
         let is_same = |other: &&Arc<Plugin>| other.name == plugin.name && other.version == plugin.version;
-        others.filter(|other| !is_same(other)).chain([plugin]).cloned().collect()
+        with_their_engines(others.filter(|other| !is_same(other)).chain([plugin]).cloned().collect())
     }
 
-    pub fn replace(&mut self, file: &Path, plugin: Arc<Plugin>) {
+    /// Gives the scripts that cannot be run any more, where the file was an engine's and is none now.
+    pub fn replace(&mut self, file: &Path, plugin: Arc<Plugin>) -> Vec<Arc<Plugin>> {
         self.engine_changed(&plugin);
         let entry = self.entries.entry(file.to_owned()).or_default();
         let before = entry.serving.replace(plugin);
@@ -213,12 +226,14 @@ impl Files {
         if let Some(before) = before.filter(|before| before.uses.have_worked()) {
             entry.previous = Some(before);
         }
+        self.without_engine()
     }
 
-    pub fn remove(&mut self, file: &Path) -> Option<Arc<Plugin>> {
-        let gone = self.entries.remove(file)?.serving?;
+    /// Gives what goes with the file: its plugin, and the scripts that no other engine runs.
+    pub fn remove(&mut self, file: &Path) -> Vec<Arc<Plugin>> {
+        let Some(gone) = self.entries.remove(file).and_then(|entry| entry.serving) else { return Vec::new() };
         self.engine_changed(&gone);
-        Some(gone)
+        std::iter::once(gone).chain(self.without_engine()).collect()
     }
 
     /// The version to go back to from one that serves, and the file that held both.
@@ -241,8 +256,16 @@ impl Files {
 /// Files that are surely meant as plugins: without an engine for them it is said that one is missing.
 const SCRIPTS: [&str; 1] = ["js"];
 
-fn is_component(file: &Path) -> bool {
-    file.extension().is_some_and(|extension| extension == "wasm")
+/// Whether a file's name alone says that it is a plugin.
+pub fn is_surely_a_plugin(file: &Path) -> bool {
+    is_component(file) || SCRIPTS.contains(&extension(file))
+}
+
+/// All of them but the scripts that none of them runs.
+fn with_their_engines(plugins: Vec<Arc<Plugin>>) -> Vec<Arc<Plugin>> {
+    let is_run =
+        |plugin: &Plugin| plugin.script.is_none() || plugins.iter().any(|engine| engine.runs(extension(&plugin.file)));
+    plugins.iter().filter(|plugin| is_run(plugin)).cloned().collect()
 }
 
 /// None where there is no such file.

@@ -126,7 +126,7 @@ async fn load_all(files: &mut Files, runtime: &Runtime) -> Vec<(PathBuf, String)
     for change in files.changes(None) {
         let (Change::Written(file) | Change::ScriptWritten(file)) = change else { continue };
         match files.load(&file, runtime, 1).await {
-            Some(Ok(plugin)) => files.replace(&file, plugin),
+            Some(Ok(plugin)) => _ = files.replace(&file, plugin),
             Some(Err(reason)) => refused.push((file, reason)),
             None => {}
         }

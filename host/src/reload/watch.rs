@@ -1,6 +1,7 @@
 //! The system's word that something changed on disk. Notify lives here and nowhere else.
 
 use super::Event;
+use super::files::is_surely_a_plugin;
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -65,11 +66,11 @@ fn is_built(name: &OsStr) -> bool {
     name.starts_with('.') || name.ends_with('~') || ["target", "node_modules", "dist", "Cargo.lock"].contains(&&*name)
 }
 
-/// Others may write to the same folders all the time. Kubernetes exchanges a mounted configuration by moving `..data`.
+/// Others may write to the same folders all the time. What only an engine knows to be a script is found by looking through
+/// the folder. Kubernetes exchanges a mounted configuration by moving `..data`.
 fn concerns_us(event: &notify::Event, config_name: Option<&OsStr>) -> bool {
     let is_ours = |path: &PathBuf| {
-        path.extension().is_some_and(|extension| extension == "wasm")
-            || path.file_name().is_some_and(|name| Some(name) == config_name || name == "..data")
+        is_surely_a_plugin(path) || path.file_name().is_some_and(|name| Some(name) == config_name || name == "..data")
     };
     !matches!(event.kind, EventKind::Access(_)) && (event.need_rescan() || event.paths.iter().any(is_ours))
 }
@@ -77,4 +78,17 @@ fn concerns_us(event: &notify::Event, config_name: Option<&OsStr>) -> bool {
 /// The folder of a file that was named without one.
 fn or_here(folder: &Path) -> &Path {
     if folder.as_os_str().is_empty() { Path::new(".") } else { folder }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_saved_as_a_plugin_concerns_us_at_once() {
+        let written = |name: &str| notify::Event::new(EventKind::Any).add_path(Path::new("plugins").join(name));
+        for (name, ours) in [("acme.wasm", true), ("acme.js", true), ("acme.js.part", false), ("notes.txt", false)] {
+            assert_eq!(concerns_us(&written(name), None), ours, "{name}");
+        }
+    }
 }
