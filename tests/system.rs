@@ -67,6 +67,8 @@ mod resources;
 mod routes;
 #[path = "system/routing.rs"]
 mod routing;
+#[path = "system/script_tools.rs"]
+mod script_tools;
 #[path = "system/scripts.rs"]
 mod scripts;
 #[path = "system/secrets.rs"]

@@ -98,14 +98,7 @@ enum PluginCommand {
     Bench(plugin::Bench),
     Dev(plugin::Dev),
     Replay(plugin::Replay),
-    /// Show what a plugin is: kinds, versions, imports, size, digest.
-    Inspect {
-        #[arg(required = true, value_name = "FILE")]
-        files: Vec<PathBuf>,
-        /// One JSON object for each file.
-        #[arg(long)]
-        json: bool,
-    },
+    Inspect(plugin::Inspect),
 }
 
 pub fn run() -> ExitCode {
@@ -128,7 +121,7 @@ pub fn run() -> ExitCode {
         Command::Plugin(PluginCommand::Replay(arguments)) => plugin::replay(arguments),
         Command::Plugin(PluginCommand::Bench(arguments)) => plugin::bench(arguments),
         Command::Plugin(PluginCommand::Test(arguments)) => plugin::test(arguments),
-        Command::Plugin(PluginCommand::Inspect { files, json }) => plugin::inspect(&files, json),
+        Command::Plugin(PluginCommand::Inspect(arguments)) => plugin::inspect(arguments),
     }
     .into()
 }

@@ -159,7 +159,7 @@ async fn a_name_that_clashes() {
     let (code, text) = run(&["plugin", "check", &project.path("plugin.wasm")]).await;
     assert_eq!(code, Some(1), "{text}");
     let sentence = format!(
-        "  error: provider-acme@1.0.0 is another component of the same name and version, in {}; a gateway takes only one of \
+        "  error: provider-acme@1.0.0 is another plugin of the same name and version, in {}; a gateway takes only one of \
          them: give this one another version\n",
         other.display()
     );

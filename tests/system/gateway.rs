@@ -519,8 +519,13 @@ pub async fn wait_until<F: Future<Output = bool>>(what: &str, mut is_so: impl Fn
 
 /// Runs the binary to its end: exit code, and both outputs in one text.
 pub async fn run(arguments: &[&str]) -> (Option<i32>, String) {
+    run_within(PATIENCE, arguments).await
+}
+
+/// The same for what must compile a large component first.
+pub async fn run_within(limit: Duration, arguments: &[&str]) -> (Option<i32>, String) {
     let running = Command::new(BINARY).args(arguments).stdin(Stdio::null()).kill_on_drop(true).output();
-    let output = tokio::time::timeout(PATIENCE, running).await.expect("it ends").expect("it starts");
+    let output = tokio::time::timeout(limit, running).await.expect("it ends").expect("it starts");
     let text = [output.stdout, output.stderr].concat();
     (output.status.code(), String::from_utf8_lossy(&text).into_owned())
 }

@@ -1,9 +1,10 @@
 //! `plugway plugin bench`: what calls cost, in numbers that can be compared from run to run.
 
 use super::cases::{self, Case, Ran};
+use super::load::Engine;
 use crate::cli::{Exit, small_runtime, usual_plugin_folders};
 use crate::config;
-use crate::plugins::{self, Plugin, Runtime};
+use crate::plugins::{Plugin, Runtime};
 use crate::reload;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -18,7 +19,7 @@ use std::time::{Duration, Instant};
 /// beyond that the exit code is 1.
 #[derive(clap::Args)]
 pub struct Bench {
-    /// A component.
+    /// A component or a script.
     #[arg(value_name = "FILE")]
     plugin: PathBuf,
     /// The folder of the cases, as for `plugway plugin test`.
@@ -33,6 +34,8 @@ pub struct Bench {
     /// By how many percent the instructions of a case may grow.
     #[arg(long, value_name = "PERCENT", default_value_t = 1.0)]
     tolerance: f64,
+    #[command(flatten)]
+    engine: Engine,
 }
 
 /// Memory grows in pages, so that a little more may be a page more.
@@ -56,9 +59,9 @@ struct Cost {
 }
 
 pub fn bench(arguments: Bench) -> Exit {
-    let Bench { plugin, cases, baseline, save, tolerance } = arguments;
+    let Bench { plugin, cases, baseline, save, tolerance, engine } = arguments;
     let done = baseline.as_deref().map(read).transpose().and_then(|baseline| {
-        let numbers = measure(&plugin, &cases)?;
+        let numbers = measure(&plugin, &cases, &engine)?;
         if let Some(file) = &save {
             let text = serde_json::to_string_pretty(&numbers).map_err(|error| error.to_string())?;
             fs::write(file, text + "\n").map_err(|error| format!("{}: {error}", file.display()))?;
@@ -84,15 +87,14 @@ fn read(file: &Path) -> Result<Numbers, String> {
     })
 }
 
-fn measure(file: &Path, folder: &Path) -> Result<Numbers, String> {
+fn measure(file: &Path, folder: &Path, engine: &Engine) -> Result<Numbers, String> {
     let bounds = reload::bounds(&config::default_without_file(&usual_plugin_folders()).at_start().plugins);
     let in_words = |error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
     let counting = Runtime::counting(bounds).map_err(|error| in_words(&error))?;
-    let wasm = plugins::read(file).map_err(|error| in_words(&error))?;
-    let timed = super::load(file).map_err(|error| in_words(&error))?;
+    let timed = engine.load(file).map_err(|error| in_words(&error))?;
     let runtime = small_runtime().map_err(|error| error.to_string())?;
     runtime.block_on(async {
-        let counted = counting.load(file, &wasm, 0).await.map_err(|error| in_words(&error))?;
+        let counted = engine.load_into(&counting, file).await.map_err(|error| in_words(&error))?;
         let (cases, wrong) = cases::read(folder, &timed);
         if !wrong.is_empty() {
             return Err(wrong.join("\n"));

@@ -6,7 +6,8 @@ mod python;
 mod rust;
 mod tool;
 
-use super::{Exit, load};
+use super::Exit;
+use super::load::Engine;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -50,7 +51,9 @@ fn build_one(folder: &Path, out: &Path) -> Result<String, Failure> {
         Language::JavaScript => javascript::build(folder)?,
         Language::Python => python::build(folder)?,
     };
-    let plugin = load(&wasm).map_err(|reason| format!("it was built, but no gateway would load it: {reason}"))?;
+    let plugin = Engine::default()
+        .load(&wasm)
+        .map_err(|reason| format!("it was built, but no gateway would load it: {reason}"))?;
     fs::create_dir_all(out).map_err(|error| format!("{}: {error}", out.display()))?;
     let target = out.join(format!("{}.wasm", plugin.name));
     // Under another name first: a gateway that watches the folder must not see half a file.

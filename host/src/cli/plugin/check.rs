@@ -3,7 +3,8 @@
 mod findings;
 mod schema;
 
-use super::{inspect, load};
+use super::inspect;
+use super::load::{Engine, folder_of};
 use crate::cli::{Exit, small_runtime};
 use crate::plugins::{self, Footprint, Plugin};
 use findings::{Finding, Severity};
@@ -16,6 +17,7 @@ use std::path::{Path, PathBuf};
 /// somebody.
 #[derive(clap::Args)]
 pub struct Check {
+    /// Components or scripts.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// One JSON object for each file; docs/author.md says what is in it.
@@ -24,13 +26,15 @@ pub struct Check {
     /// The folder that it will lie in, to see whether it goes with the plugins there. Default: the file's own.
     #[arg(long, value_name = "FOLDER")]
     beside: Option<PathBuf>,
+    #[command(flatten)]
+    engine: Engine,
 }
 
 pub fn check(arguments: Check) -> Exit {
-    let Check { files, json, beside } = arguments;
+    let Check { files, json, beside, engine } = arguments;
     let mut exit = Exit::Fine;
     for file in &files {
-        let report = Report::of(file, beside.as_deref());
+        let report = Report::of(file, beside.as_deref(), &engine);
         match json {
             true => println!("{}", report.in_json()),
             false => print!("{}", report.in_words()),
@@ -50,8 +54,8 @@ struct Report<'a> {
 }
 
 impl<'a> Report<'a> {
-    fn of(file: &'a Path, beside: Option<&Path>) -> Self {
-        match look(file, beside) {
+    fn of(file: &'a Path, beside: Option<&Path>, engine: &Engine) -> Self {
+        match look(file, beside, engine) {
             Ok((plugin, footprint, findings)) => Report { file, loaded: Some((plugin, footprint)), findings },
             Err(reason) => Report { file, loaded: None, findings: vec![Finding::error(reason)] },
         }
@@ -99,12 +103,13 @@ impl<'a> Report<'a> {
     }
 }
 
-fn look(file: &Path, beside: Option<&Path>) -> Result<(Plugin, Footprint, Vec<Finding>), String> {
-    let plugin = load(file)?;
-    let wasm = plugins::read(file).map_err(|error| error.to_string())?;
+fn look(file: &Path, beside: Option<&Path>, engine: &Engine) -> Result<(Plugin, Footprint, Vec<Finding>), String> {
+    let plugin = engine.load(file)?;
+    let component = plugin.script.as_ref().map_or(file, |script| &script.engine.file);
+    let wasm = plugins::read(component).map_err(|error| error.to_string())?;
     let runtime = small_runtime().map_err(|error| error.to_string())?;
     let mut findings = runtime.block_on(findings::of(&plugin));
-    findings.extend(findings::beside(&plugin, beside.or(file.parent())));
+    findings.extend(findings::beside(&plugin, beside.unwrap_or_else(|| folder_of(file)), engine));
     findings.sort_by_key(|finding| finding.severity);
     Ok((plugin, plugins::footprint(&wasm), findings))
 }

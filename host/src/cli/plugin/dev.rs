@@ -1,9 +1,10 @@
 //! `plugway plugin dev`: a gateway that follows what is written in an editor.
 
 use super::build::build;
-use super::load;
+use super::load::{Engine, is_script};
 use crate::cli::{Exit, config_file, serve, usual_plugin_folders};
 use crate::config::{self, Config, Source};
+use crate::plugins::{is_component, read as read_plugin};
 use crate::reload::watch_tree;
 use crate::telemetry::start_log;
 use std::fs;
@@ -15,12 +16,12 @@ use tracing::level_filters::LevelFilter;
 
 /// Build a plugin whenever it is saved, and serve with it.
 ///
-/// Runs a gateway in the foreground and copies the component into its plugins folder after each build that succeeds; what
+/// Runs a gateway in the foreground and copies the component, or the script, into its plugins folder after each build that succeeds; what
 /// fails is shown, and the version before goes on serving. The log shows each reload, what the plugin writes, and each call
 /// into a plugin with the time it took.
 #[derive(clap::Args)]
 pub struct Dev {
-    /// The folder of the plugin's source, or a component that something else builds.
+    /// The folder of the plugin's source, a component that something else builds, or a script.
     #[arg(value_name = "FOLDER|FILE")]
     plugin: PathBuf,
     /// The gateway's configuration. Default: plugway.yaml in this folder; without one, only `echo` can be asked.
@@ -74,7 +75,7 @@ fn read(source: Option<&Source>, plugin: &Path) -> Result<Config, String> {
     let copied = fs::create_dir_all(&folder).and_then(|()| {
         for entry in fs::read_dir(&usual.plugins.directory)?.flatten() {
             let from = entry.path();
-            if from.extension().is_some_and(|ending| ending == "wasm") {
+            if is_component(&from) {
                 fs::copy(&from, folder.join(entry.file_name()))?;
             }
         }
@@ -131,12 +132,26 @@ fn bring(plugin: &Path, plugins: &Path) {
     }
 }
 
-fn install(component: &Path, plugins: &Path) -> Result<String, String> {
-    let plugin = load(component)?;
-    let unfinished = plugins.join(format!(".{}.unfinished", plugin.name));
+fn install(plugin: &Path, plugins: &Path) -> Result<String, String> {
+    let bytes = read_plugin(plugin).map_err(|error| error.to_string())?;
+    let (name, file) = match is_script(plugin, &bytes) {
+        // The gateway has the engine, and says what it thinks of the script.
+        true => {
+            let file = plugin.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            (file.clone(), file)
+        }
+        false => {
+            let loaded = Engine::default().load(plugin)?;
+            (format!("{loaded:?}"), format!("{}.wasm", loaded.name))
+        }
+    };
+    let (target, unfinished) = (plugins.join(&file), plugins.join(format!(".{file}.unfinished")));
+    if target.canonicalize().is_ok_and(|target| plugin.canonicalize().is_ok_and(|plugin| plugin == target)) {
+        return Ok(name);
+    }
     fs::create_dir_all(plugins)
-        .and_then(|()| fs::copy(component, &unfinished))
-        .and_then(|_| fs::rename(&unfinished, plugins.join(format!("{}.wasm", plugin.name))))
+        .and_then(|()| fs::write(&unfinished, &bytes))
+        .and_then(|()| fs::rename(&unfinished, &target))
         .map_err(|error| format!("{}: {error}", plugins.display()))?;
-    Ok(format!("{plugin:?}"))
+    Ok(name)
 }

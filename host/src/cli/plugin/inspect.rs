@@ -1,16 +1,30 @@
 //! `plugway plugin inspect`
 
-use super::load;
+use super::load::Engine;
 use crate::cli::Exit;
-use crate::plugins::Plugin;
+use crate::plugins::{Plugin, RunBy};
 use serde_json::json;
 use std::path::PathBuf;
 
-pub fn inspect(files: &[PathBuf], as_json: bool) -> Exit {
+/// Show what a plugin is: kinds, versions, imports, size, digest.
+#[derive(clap::Args)]
+pub struct Inspect {
+    /// Components or scripts.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// One JSON object for each file.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    engine: Engine,
+}
+
+pub fn inspect(arguments: Inspect) -> Exit {
+    let Inspect { files, json, engine } = arguments;
     let mut exit = Exit::Fine;
-    for file in files {
-        match load(file) {
-            Ok(plugin) if as_json => println!("{}", in_json(&plugin)),
+    for file in &files {
+        match engine.load(file) {
+            Ok(plugin) if json => println!("{}", in_json(&plugin)),
             Ok(plugin) => print!("{}", in_words(&plugin)),
             Err(reason) => {
                 eprintln!("{}: {reason}", file.display());
@@ -23,7 +37,7 @@ pub fn inspect(files: &[PathBuf], as_json: bool) -> Exit {
 
 pub fn in_json(plugin: &Plugin) -> serde_json::Value {
     let schema: serde_json::Value = serde_json::from_str(&plugin.settings_schema).unwrap_or_default();
-    json!({
+    let mut told = json!({
         "name": plugin.name,
         "version": plugin.version.to_string(),
         "description": plugin.description,
@@ -33,7 +47,15 @@ pub fn in_json(plugin: &Plugin) -> serde_json::Value {
         "size_bytes": plugin.size_bytes,
         "digest": format!("sha256:{}", plugin.digest),
         "settings_schema": schema,
-    })
+    });
+    if let Some(RunBy { name, digest, .. }) = run_by(plugin) {
+        told["engine"] = json!({"name": name, "digest": format!("sha256:{digest}")});
+    }
+    told
+}
+
+fn run_by(plugin: &Plugin) -> Option<&RunBy> {
+    plugin.script.as_ref().map(|script| &script.engine)
 }
 
 pub fn in_words(plugin: &Plugin) -> String {
@@ -41,9 +63,13 @@ pub fn in_words(plugin: &Plugin) -> String {
     let kinds = list(plugin.shape.kinds.iter().map(ToString::to_string).collect());
     let contracts = list(plugin.shape.contracts.iter().cloned().collect());
     let mut words = format!(
-        "{} {}\n  {}\n  kinds      {kinds}\n  contracts  {contracts}\n  size       {} bytes\n  digest     sha256:{}\n  imports\n",
+        "{} {}\n  {}\n  kinds      {kinds}\n  contracts  {contracts}\n  size       {} bytes\n  digest     sha256:{}\n",
         plugin.name, plugin.version, plugin.description, plugin.size_bytes, plugin.digest,
     );
+    if let Some(RunBy { name, file, .. }) = run_by(plugin) {
+        words.push_str(&format!("  run by     {name}, {}\n", file.display()));
+    }
+    words.push_str("  imports\n");
     for import in &plugin.shape.imports {
         words.push_str(&format!("    {import}\n"));
     }

@@ -1,5 +1,6 @@
 //! `plugway plugin replay`: a call that failed in a gateway, made again.
 
+use super::load::Engine;
 use crate::cli::{Exit, small_runtime, usual_plugin_folders};
 use crate::config;
 use crate::plugins::{self, Bounds, CallRecord, Kind, Moment, Outcome, Plugin, RecordedOutcome};
@@ -14,19 +15,21 @@ use std::time::Duration;
 /// comes out, and 1 where something else does.
 #[derive(clap::Args)]
 pub struct Replay {
-    /// The component; another build of it may be given, to see whether it does better.
+    /// The component or script; another version of it may be given, to see whether it does better.
     #[arg(value_name = "FILE")]
     plugin: PathBuf,
     /// What the gateway wrote.
     #[arg(long, value_name = "RECORD")]
     call: PathBuf,
+    #[command(flatten)]
+    engine: Engine,
 }
 
 pub fn replay(arguments: Replay) -> Exit {
-    let Replay { plugin, call } = arguments;
+    let Replay { plugin, call, engine } = arguments;
     let replayed = plugins::read_record(&call).and_then(|record| {
         let runtime = small_runtime().map_err(|error| error.to_string())?;
-        let outcome = runtime.block_on(again(&plugin, &record))?;
+        let outcome = runtime.block_on(again(&plugin, &record, &engine))?;
         Ok((record, outcome))
     });
     match replayed {
@@ -38,17 +41,28 @@ pub fn replay(arguments: Replay) -> Exit {
     }
 }
 
-async fn again(file: &Path, record: &CallRecord) -> Result<Outcome, String> {
-    let plugin = load(file, record).await?;
+async fn again(file: &Path, record: &CallRecord, engine: &Engine) -> Result<Outcome, String> {
+    let plugin = load(file, record, engine).await?;
     if plugin.digest != record.digest {
         eprintln!(
-            "plugway: warning: {} is not the component that failed: the record is of {}@{}, sha256:{}; this is {plugin:?}, \
+            "plugway: warning: {} is not the {} that failed: the record is of {}@{}, sha256:{}; this is {plugin:?}, \
              sha256:{}",
             file.display(),
+            if plugin.script.is_some() { "script" } else { "component" },
             record.plugin,
             record.version,
             record.digest,
             plugin.digest
+        );
+    }
+    let run_by = plugin.script.as_ref().map(|script| &script.engine);
+    if let (Some(run_by), Some(recorded)) = (run_by, &record.engine)
+        && run_by.digest != *recorded
+    {
+        eprintln!(
+            "plugway: warning: another engine ran the script when it failed: the record is of sha256:{recorded}; this is \
+             {}, sha256:{}",
+            run_by.name, run_by.digest
         );
     }
     let functions = plugin.functions();
@@ -66,11 +80,11 @@ async fn again(file: &Path, record: &CallRecord) -> Result<Outcome, String> {
     let called = instance.call(moment, function, &record.arguments).await;
     called
         .map(|called| called.outcome)
-        .map_err(|error| format!("the recorded arguments do not fit this component: {error}"))
+        .map_err(|error| format!("the recorded arguments do not fit this plugin: {error}"))
 }
 
 /// With the bounds that the gateway had.
-async fn load(file: &Path, record: &CallRecord) -> Result<Plugin, String> {
+async fn load(file: &Path, record: &CallRecord, engine: &Engine) -> Result<Plugin, String> {
     let config = config::default_without_file(&usual_plugin_folders());
     start_log(&config.log);
     let bounds = Bounds {
@@ -79,9 +93,8 @@ async fn load(file: &Path, record: &CallRecord) -> Result<Plugin, String> {
         answer_bytes: record.answer_bytes,
     };
     let in_words = |error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
-    let wasm = plugins::read(file).map_err(|error| in_words(&error))?;
     let runtime = reload::runtime_with(&config.at_start().plugins, bounds).map_err(|error| in_words(&error))?;
-    runtime.load(file, &wasm, 0).await.map_err(|error| in_words(&error))
+    engine.load_into(&runtime, file).await.map_err(|error| in_words(&error))
 }
 
 fn verdict(record: &CallRecord, outcome: &Outcome) -> Exit {

@@ -4,8 +4,9 @@ mod batching;
 mod conformance;
 mod curl;
 
+use super::built;
 use super::cases::{self, Case};
-use super::{built, load};
+use super::load::{Engine, folder_of};
 use crate::cli::{Exit, small_runtime};
 use crate::plugins::{MAX_STATE_BYTES, Plugin};
 use plugway_sdk::cases::kit::diff;
@@ -20,10 +21,10 @@ use std::path::PathBuf;
 /// on fresh and on warm instances and in several orders. All results must be the same.
 #[derive(clap::Args)]
 pub struct Test {
-    /// A component, or the folder of a plugin's source, which is built first.
+    /// A component, a script, or the folder of a plugin's source, which is built first.
     #[arg(value_name = "FILE|FOLDER")]
     plugin: PathBuf,
-    /// The folder of the cases. Default: `cases` in the plugin's folder.
+    /// The folder of the cases. Default: `cases` in the plugin's folder, or beside the file.
     #[arg(long, value_name = "FOLDER")]
     cases: Option<PathBuf>,
     /// Write what came out as what must come out. Read it before you keep it.
@@ -32,16 +33,19 @@ pub struct Test {
     /// Print the request of each `plan` as a curl command, credentials as $NAME.
     #[arg(long)]
     curl: bool,
+    #[command(flatten)]
+    engine: Engine,
 }
 
 pub fn test(arguments: Test) -> Exit {
-    let Test { plugin: file, cases, record, curl } = arguments;
-    let Some(folder) = cases.or_else(|| file.is_dir().then(|| file.join("cases"))) else {
+    let Test { plugin: file, cases, record, curl, engine } = arguments;
+    let own = if file.is_dir() { file.join("cases") } else { folder_of(&file).join("cases") };
+    let Some(folder) = cases.or_else(|| Some(own).filter(|own| own.is_dir())) else {
         eprintln!("plugway: say where the cases are with --cases FOLDER; a plugin's source folder has them in `cases`");
         return Exit::Usage;
     };
     let loaded = built(&file).and_then(|component| {
-        let plugin = load(&component)?;
+        let plugin = engine.load(&component)?;
         Ok((plugin, small_runtime().map_err(|error| error.to_string())?))
     });
     let (plugin, runtime) = match loaded {

@@ -1,14 +1,14 @@
 //! What is wrong, or surprising, with a plugin that loads.
 
-use super::load;
+use super::Engine;
 use super::schema::Schema;
 use crate::config::{self, RequestKind};
 use crate::operation::Operation;
-use crate::plugins::{Kind, Moment, Outcome, Plugin};
+use crate::plugins::{Kind, Moment, Outcome, Plugin, extension, is_component};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
@@ -79,6 +79,10 @@ pub async fn of(plugin: &Plugin) -> Vec<Finding> {
 fn manifest(plugin: &Plugin, findings: &mut Vec<Finding>) {
     if plugin.description.trim().is_empty() {
         findings.push(Finding::warning("it has no description; one sentence is what people see in lists"));
+    }
+    if plugin.script.is_some() {
+        // A script is called as its file is, which is what configurations ask for.
+        return;
     }
     let families: BTreeSet<&str> = plugin.shape.kinds.iter().map(|kind| kind.family()).collect();
     let begins =
@@ -227,16 +231,17 @@ async fn preset(plugin: &Plugin, schema: Option<&Schema>, preset: &Value) -> Res
     }
 }
 
-/// Whether it goes with the plugins of a folder.
-pub fn beside(plugin: &Plugin, folder: Option<&Path>) -> Vec<Finding> {
-    let folder = folder.map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder });
-    let files = folder.and_then(|folder| std::fs::read_dir(folder).ok()).into_iter().flatten().flatten();
-    let mut files: Vec<_> = files.map(|file| file.path()).collect();
+/// Whether it goes with the plugins of a folder: its components and, beside a script, other scripts.
+pub fn beside(plugin: &Plugin, folder: &Path, engine: &Engine) -> Vec<Finding> {
+    let mut files: Vec<_> = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|file| file.path()).collect();
     files.sort();
-    let same = |file: &std::path::PathBuf| file.canonicalize().ok() == plugin.file.canonicalize().ok();
-    let components = files.iter().filter(|file| file.extension().is_some_and(|ending| ending == "wasm") && !same(file));
-    components
-        .filter_map(|file| Some((file, load(file).ok()?)))
+    let is_same = |file: &Path| file.canonicalize().ok() == plugin.file.canonicalize().ok();
+    let is_another =
+        |file: &&PathBuf| (is_component(file) || extension(file) == extension(&plugin.file)) && !is_same(file);
+    files
+        .iter()
+        .filter(is_another)
+        .filter_map(|file| Some((file, engine.load(file).ok()?)))
         .filter_map(|(file, other)| clash(plugin, file, &other))
         .collect()
 }
@@ -249,7 +254,7 @@ fn clash(plugin: &Plugin, file: &Path, other: &Plugin) -> Option<Finding> {
     if other.version == plugin.version {
         return (other.digest != plugin.digest).then(|| {
             Finding::error(format!(
-                "{other:?} is another component of the same name and version, in {file}; a gateway takes only one of them: \
+                "{other:?} is another plugin of the same name and version, in {file}; a gateway takes only one of them: \
                  give this one another version"
             ))
         });
