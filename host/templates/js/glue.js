@@ -2,6 +2,7 @@
 import clock from "plugway:plugin/clock@0.1.0";
 import log from "plugway:plugin/log@0.1.0";
 import { Problem, asProblem, functions, host, shown, textOf } from "../plugway.js";
+import { EXPORTS } from "./kinds.js";
 
 // The engine has no console of its own.
 globalThis.console = Object.fromEntries(["debug", "info", "log", "warn", "error"].map((name) => [
@@ -9,19 +10,8 @@ globalThis.console = Object.fromEntries(["debug", "info", "log", "warn", "error"
 ]));
 host.nowMs = clock.nowMs;
 
-// What a plugin must export to be of a kind.
-const REQUIRED = {
-  "provider": ["capabilities", "plan"],
-  "format-upstream": ["dialect", "encodeRequest", "decodeReply", "decodeProblem", "decodeEvent"],
-  "format-client": [
-    "dialect", "routes", "decodeRequest", "encodeReply", "encodeChunk", "encodeEnd", "encodeFailure", "encodeProblem",
-  ],
-  "headers": ["variables", "render"],
-  "policy": [],
-};
-
 export function component(plugin, kinds, manifest) {
-  const missing = kinds.flatMap((kind) => REQUIRED[kind]).filter((name) => plugin[name] === undefined);
+  const missing = kinds.flatMap((kind) => EXPORTS[kind]).filter((name) => plugin[name] === undefined);
   if (missing.length > 0) throw new Error(`the plugin does not export ${missing.join(", ")}, as its kinds ask for`);
   const plain = functions(plugin);
   return {

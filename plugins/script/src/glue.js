@@ -1,24 +1,18 @@
 // What stands between a script and the contract: all values are plain, as in the files of cases.
 import * as plugin from "script";
 import { Problem, functions, host } from "plugway";
+import { EXPORTS } from "kinds";
 
 host.nowMs = Date.now;
 const plain = functions(plugin);
 
-// What a script exports when it is of a kind.
-const KINDS = {
-  "provider": ["capabilities", "plan"],
-  "format-upstream": ["dialect", "encodeRequest", "decodeReply", "decodeProblem", "decodeEvent"],
-  "format-client": [
-    "dialect", "routes", "decodeRequest", "encodeReply", "encodeChunk", "encodeEnd", "encodeFailure", "encodeProblem",
-  ],
-  "headers": ["variables", "render"],
-};
+// Any of them makes a script a policy.
 const REVIEWS = ["reviewRequest", "reviewReply", "reviewChunk"];
 
 function kinds() {
   const found = REVIEWS.some((name) => plugin[name]) ? ["policy"] : [];
-  for (const [kind, names] of Object.entries(KINDS)) {
+  for (const [kind, names] of Object.entries(EXPORTS)) {
+    if (names.length === 0) continue;
     // `dialect` alone says nothing: providers use it, too.
     const own = names.filter((name) => name !== "dialect");
     const missing = names.filter((name) => plugin[name] === undefined);
@@ -28,7 +22,7 @@ function kinds() {
     }
   }
   if (found.length === 0) {
-    throw new Problem("invalid-request", `the script exports no kind of plugin; a provider is ${KINDS.provider.join(" and ")}`);
+    throw new Problem("invalid-request", `the script exports no kind of plugin; a provider is ${EXPORTS.provider.join(" and ")}`);
   }
   return found;
 }

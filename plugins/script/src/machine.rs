@@ -17,6 +17,7 @@ use std::rc::Rc;
 
 /// The same file that a project in JavaScript has, so that its source runs as a script, too.
 const PRELUDE: &str = include_str!("../../../host/templates/js/project/plugway.js");
+const KINDS: &str = include_str!("../../../host/templates/js/kinds.js");
 const GLUE: &str = include_str!("glue.js");
 
 pub struct Machine {
@@ -40,8 +41,9 @@ impl Machine {
         let mut parse = |text: &str, path: &str| {
             Module::parse(Source::from_bytes(text).with_path(Path::new(path)), None, &mut context)
         };
-        let (prelude, script, glue) = (parse(PRELUDE, "plugway")?, parse(source, file)?, parse(GLUE, "glue.js")?);
-        *modules.0.borrow_mut() = vec![("plugway", prelude), ("script", script)];
+        let (prelude, kinds) = (parse(PRELUDE, "plugway")?, parse(KINDS, "kinds.js")?);
+        let (script, glue) = (parse(source, file)?, parse(GLUE, "glue.js")?);
+        *modules.0.borrow_mut() = vec![("plugway", prelude), ("kinds", kinds), ("script", script)];
         run(&glue, &mut context)?;
         let call = glue.get_value(js_string!("call"), &mut context)?;
         Ok(Machine { name: name.to_owned(), context, call })

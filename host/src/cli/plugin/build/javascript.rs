@@ -45,7 +45,8 @@ pub fn build(folder: &Path) -> Result<PathBuf, Failure> {
         }
     }
     let entry = entry(&project, &main);
-    let files = [("entry.js", entry.as_str()), ("glue.js", embedded::template("js/glue.js"))];
+    let of_ours = |name: &'static str| (name, embedded::template(&format!("js/{name}")));
+    let files = [("entry.js", entry.as_str()), of_ours("glue.js"), of_ours("kinds.js")];
     let workshop = project.furnish(folder, &files).map_err(|error| format!("{WORKSHOP}: {error}"))?;
     componentize(folder)?;
     Ok(workshop.join("component.wasm"))
