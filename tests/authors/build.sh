@@ -42,7 +42,9 @@ build() {
         rm -rf "$copy"
         mkdir -p "$copy"
         cp -R "$folder/." "$copy/"
-        [ ! -f "$copy/package.json" ] || cp "$templates/js/project/plugway.js" "$copy/"
+        # What `plugway plugin new` puts into each project.
+        [ ! -f "$copy/package.json" ] || cp "$js/plugway.js" "$js/plugway.d.ts" "$copy/"
+        [ ! -f "$copy/pyproject.toml" ] || cp "$python/plugway.py" "$copy/"
         "$plugway" plugin build "$copy" --out "$out/$name"
         echo "$new" >"$out/$name.stamp"
     fi

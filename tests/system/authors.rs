@@ -1,7 +1,7 @@
-//! A plugin is a plugin, whatever it is written in: the same provider in Rust, JavaScript and Python answers alike, and
-//! one that goes wrong goes wrong alone.
+//! A plugin is a plugin, whatever it is written in: the same provider in Rust, JavaScript and Python, and as a script,
+//! answers alike, and one that goes wrong goes wrong alone.
 
-use crate::gateway::{Gateway, Setup, place, root};
+use crate::gateway::{Gateway, Setup, place, plugins_folder, root, run_within};
 use crate::guests::Component;
 use crate::upstream::{Reply, Seen, Upstream};
 use serde_json::{Value, json};
@@ -9,28 +9,46 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tokio::process::Command;
 
-const LANGUAGES: [&str; 3] = ["rust", "js", "python"];
+const LANGUAGES: [&str; 4] = ["rust", "js", "python", SCRIPT];
+/// JavaScript without a build: the source of the project in JavaScript, as it is.
+const SCRIPT: &str = "script";
 const TOKEN: &str = "acme-secret";
 const SAID: &str = "Paris. Naïve café: 日本語 🦀";
 
 /// What `tests/authors/build.sh` made of a folder.
 pub fn built(folder: &str, plugin: &str) -> Component {
-    Component::read(&place("PLUGWAY_AUTHORS", "target/authors").join(folder).join(format!("{plugin}.wasm")))
+    Component::read(&built_file(folder, plugin))
 }
 
-/// The provider of `tests/authors/acme` in this language, before the server of `API.md`.
+fn built_file(folder: &str, plugin: &str) -> PathBuf {
+    place("PLUGWAY_AUTHORS", "target/authors").join(folder).join(format!("{plugin}.wasm"))
+}
+
+/// The provider of `tests/authors/acme` in this language.
+fn provider_acme(language: &str) -> PathBuf {
+    match language {
+        SCRIPT => root().join("tests/authors/acme/js/src/plugin.js"),
+        language => built_file(&format!("acme-{language}"), "provider-acme"),
+    }
+}
+
+/// It before the server of `API.md`.
 async fn gateway(language: &str, acme: &Upstream) -> Gateway {
-    let component = built(&format!("acme-{language}"), "provider-acme");
-    compiled(std::slice::from_ref(&component)).await;
+    let plugin = Component::read(&provider_acme(language));
+    let (file, brings) = match language {
+        SCRIPT => ("provider-acme.js", Component::first_party("script")),
+        _ => ("provider-acme.wasm", plugin.clone()),
+    };
+    compiled(&[brings]).await;
     let block = json!({
-        "plugin": "acme@^1",
+        "plugin": "acme",
         "keys": [{"name": "main", "value": TOKEN}],
         "network_config": {"base_url": acme.url()},
         "settings": {"team": "research"},
     });
     let mut revoked = block.clone();
     revoked["keys"][0]["value"] = json!("revoked");
-    Setup::new().plugin("acme.wasm", component).provider("acme", block).provider("revoked", revoked).start().await
+    Setup::new().plugin(file, plugin).provider("acme", block).provider("revoked", revoked).start().await
 }
 
 /// Compiling a component that brings an interpreter takes longer than a gateway may take to start.
@@ -158,39 +176,52 @@ async fn acme_in_python() {
     fails("python").await;
 }
 
+#[tokio::test]
+async fn acme_as_a_script() {
+    answers(SCRIPT).await;
+    fails(SCRIPT).await;
+}
+
+/// In the gateway's runtime, as `plugway plugin test` runs them.
+#[tokio::test]
+async fn every_language_passes_the_cases() {
+    let cases = root().join("tests/authors/acme/cases");
+    for language in LANGUAGES {
+        let (plugin, engine) = (provider_acme(language), plugins_folder().join("script.wasm"));
+        let [plugin, cases, engine] = [&plugin, &cases, &engine].map(|path| path.to_str().expect("UTF-8"));
+        let arguments = ["plugin", "test", plugin, "--cases", cases, "--engine", engine];
+        let (code, told) = run_within(Duration::from_secs(180), &arguments).await;
+        assert_eq!(code, Some(0), "{language}: {told}");
+        assert!(told.contains(": all as it should be"), "{language}: {told}");
+    }
+}
+
 /// As natively in Rust, where `cargo test` has them.
 #[tokio::test]
 async fn javascript_and_python_pass_the_cases_natively() {
-    let acme = root().join("tests/authors/acme");
-    for (folder, program, arguments) in
+    for (language, program, arguments) in
         [("js", PathBuf::from("node"), ["--test"].as_slice()), ("python", python(), ["-m", "unittest"].as_slice())]
     {
-        let output = Command::new(program).args(arguments).current_dir(acme.join(folder)).output().await;
+        let project = project(language);
+        let output = Command::new(program).args(arguments).current_dir(project.path()).output().await;
         let output = output.expect("it runs; `make test` installs it");
         let said = [output.stdout, output.stderr].concat();
-        assert!(output.status.success(), "{folder}\n{}", String::from_utf8_lossy(&said));
+        assert!(output.status.success(), "{language}\n{}", String::from_utf8_lossy(&said));
     }
+}
+
+/// Acme's project as its author has it: what `plugway plugin new` brings, and the author's own files over it.
+fn project(language: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for from in [format!("host/templates/{language}/project/."), format!("tests/authors/acme/{language}/.")] {
+        let copied = std::process::Command::new("cp").arg("-RL").arg(root().join(from)).arg(folder.path()).status();
+        assert!(copied.expect("cp").success());
+    }
+    folder
 }
 
 fn python() -> PathBuf {
     place("PLUGWAY_PYTHON", "target/venv/bin/python")
-}
-
-/// The helper is part of each project, so that authors can read and change it; here nobody has.
-#[test]
-fn the_example_has_the_helper_of_new_projects() {
-    for (project, template, files) in [
-        ("js", "js", ["plugway.js", "plugway.d.ts", "cases.test.js"].as_slice()),
-        ("python", "python", ["plugway.py", "test_cases.py"].as_slice()),
-    ] {
-        for file in files {
-            let read =
-                |path: PathBuf| std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
-            let ours = read(root().join("tests/authors/acme").join(project).join(file));
-            let theirs = read(root().join("host/templates").join(template).join("project").join(file));
-            assert!(ours == theirs, "cp host/templates/{template}/project/{file} tests/authors/acme/{project}/");
-        }
-    }
 }
 
 /// A guest with an interpreter inside is held by the same bounds.
