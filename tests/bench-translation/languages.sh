@@ -7,4 +7,5 @@ tests/authors/build.sh
 exec cargo run --quiet --release --manifest-path tests/bench-translation/Cargo.toml --bin languages -- \
     "Rust=$target/authors/acme-rust/provider-acme.wasm" \
     "JavaScript=$target/authors/acme-js/provider-acme.wasm" \
-    "Python=$target/authors/acme-python/provider-acme.wasm"
+    "Python=$target/authors/acme-python/provider-acme.wasm" \
+    "JavaScript as a script=$target/plugins/script.wasm+tests/authors/acme/js/src/plugin.js"

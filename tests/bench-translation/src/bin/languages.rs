@@ -1,81 +1,82 @@
-//! What the same provider costs in each language: `languages <name>=<component> …`. Prints the table of
-//! `docs/languages.md`.
+//! What the same provider costs in each language. Prints the table of `docs/languages.md`.
 
-use anyhow::{Context, Result, anyhow};
-use exports::plugway::{format::upstream::Event, provider::provider::Call};
+use anyhow::{Context, Result};
+use plugway_bench_translation::bindings::lifecycle::{Lifecycle, LifecycleIndices};
+use plugway_bench_translation::bindings::provider::exports::plugway::provider::provider::Call;
+use plugway_bench_translation::bindings::provider::{Provider, ProviderIndices};
+use plugway_bench_translation::bindings::script::{Engine, EngineIndices};
+use plugway_bench_translation::bindings::upstream::exports::plugway::format::upstream::Event;
+use plugway_bench_translation::bindings::upstream::{Upstream, UpstreamIndices};
+use plugway_bench_translation::bindings::{CHAT, refused};
+use plugway_bench_translation::guest::{self, Guest};
 use std::path::Path;
 use std::time::{Duration, Instant};
-use wasmtime::component::{Component, HasSelf, InstancePre, Linker, ResourceTable};
-use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store};
-use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime::Store;
+use wasmtime::component::{Component, InstancePre};
 
-wasmtime::component::bindgen!({
-    inline: "package plugway:bench; world languages { include plugway:plugin/plugin@0.1.0; export plugway:provider/provider@0.1.0; export plugway:format/upstream@0.1.0; }",
-    path: ["../../wit/plugin", "../../wit/provider", "../../wit/format"],
-    exports: { default: async },
-});
-
+const USAGE: &str = "languages <name>=<component> <name>=<engine>+<script> …";
 /// Instances alive at once, to see what one of them takes.
 const CROWD: usize = 16;
 /// How long each call is repeated.
 const PATIENCE: Duration = Duration::from_millis(1_500);
 
-struct Guest {
-    wasi: WasiCtx,
-    table: ResourceTable,
+/// What is measured: a component, or a script and its engine.
+struct Sample<'a> {
+    name: &'a str,
+    component: &'a Path,
+    script: Option<&'a Path>,
 }
 
-impl WasiView for Guest {
-    fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+impl<'a> Sample<'a> {
+    fn parse(argument: &'a str) -> Result<Self> {
+        let (name, files) = argument.split_once('=').context(USAGE)?;
+        let (component, script) =
+            files.split_once('+').map_or((files, None), |(engine, script)| (engine, Some(script)));
+        Ok(Sample { name, component: Path::new(component), script: script.map(Path::new) })
     }
 }
 
-impl plugway::plugin::log::Host for Guest {
-    fn log(&mut self, level: plugway::plugin::log::Level, message: String) {
-        eprintln!("{level:?}: {message}");
-    }
-}
-
-impl plugway::plugin::clock::Host for Guest {
-    fn now_ms(&mut self) -> u64 {
-        1_700_000_000_000
-    }
-}
-
-impl plugway::plugin::types::Host for Guest {}
-
-impl plugway::format::types::Host for Guest {}
-
-/// As the gateway has it (`host/src/plugins/engine.rs`).
-fn config() -> Config {
-    let mut pool = PoolingAllocationConfig::default();
-    pool.total_component_instances(64).max_memories_per_component(4).max_memory_size(256 << 20);
-    let mut config = Config::new();
-    config
-        .concurrency_support(false)
-        .epoch_interruption(true)
-        .max_wasm_stack(512 * 1024)
-        .async_stack_size(1024 * 1024)
-        .cranelift_nan_canonicalization(true)
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
-    config
+/// A component that is ready to be instantiated, and the script that each instance gets.
+struct Plugin {
+    pre: InstancePre<Guest>,
+    lifecycle: LifecycleIndices,
+    provider: ProviderIndices,
+    upstream: UpstreamIndices,
+    script: Option<(EngineIndices, String)>,
 }
 
 struct Live {
     store: Store<Guest>,
-    exports: Languages,
+    provider: Provider,
+    upstream: Upstream,
 }
 
-async fn instantiate(pre: &InstancePre<Guest>) -> Result<Live> {
-    let guest = Guest { wasi: WasiCtx::builder().build(), table: ResourceTable::new() };
-    let mut store = Store::new(pre.engine(), guest);
-    store.epoch_deadline_async_yield_and_update(1);
-    store.set_epoch_deadline(1);
-    let exports = LanguagesPre::new(pre.clone())?.instantiate_async(&mut store).await?;
-    let configured = exports.plugway_plugin_lifecycle().call_configure(&mut store, &"{}".to_owned()).await?;
-    configured.map_err(refused)?;
-    Ok(Live { store, exports })
+impl Plugin {
+    fn new(pre: InstancePre<Guest>, script: Option<String>) -> Result<Self> {
+        let script = script.map(|source| Ok::<_, anyhow::Error>((EngineIndices::new(&pre)?, source))).transpose()?;
+        Ok(Plugin {
+            lifecycle: LifecycleIndices::new(&pre)?,
+            provider: ProviderIndices::new(&pre)?,
+            upstream: UpstreamIndices::new(&pre)?,
+            script,
+            pre,
+        })
+    }
+
+    async fn instance(&self) -> Result<Live> {
+        let (mut store, instance) = guest::instantiate(&self.pre).await?;
+        if let Some((engine, source)) = &self.script {
+            let engine: Engine = engine.load(&mut store, &instance)?;
+            let loading = engine.plugway_script_engine().call_load(&mut store, "provider-acme", source);
+            loading.await?.map_err(refused)?;
+        }
+        let lifecycle: Lifecycle = self.lifecycle.load(&mut store, &instance)?;
+        let provider = self.provider.load(&mut store, &instance)?;
+        let upstream = self.upstream.load(&mut store, &instance)?;
+        let configured = lifecycle.plugway_plugin_lifecycle().call_configure(&mut store, &"{}".to_owned()).await?;
+        configured.map_err(refused)?;
+        Ok(Live { store, provider, upstream })
+    }
 }
 
 impl Live {
@@ -90,28 +91,22 @@ impl Live {
             credentials: vec!["api_key".to_owned()],
             members: "{}".to_owned(),
         };
-        let provider = self.exports.plugway_provider_provider();
+        let provider = self.provider.plugway_provider_provider();
         provider.call_plan(&mut self.store, &call).await?.map_err(refused)?;
         Ok(())
     }
 
     async fn encode(&mut self, body: &String) -> Result<()> {
-        let upstream = self.exports.plugway_format_upstream();
+        let upstream = self.upstream.plugway_format_upstream();
         upstream.call_encode_request(&mut self.store, CHAT, "acme-large", body).await?.map_err(refused)?;
         Ok(())
     }
 
     async fn decode(&mut self, state: &String, events: &[Event]) -> Result<String> {
-        let upstream = self.exports.plugway_format_upstream();
+        let upstream = self.upstream.plugway_format_upstream();
         let decoded = upstream.call_decode_events(&mut self.store, CHAT, state, events, false).await?;
         Ok(decoded.map_err(refused)?.state)
     }
-}
-
-const CHAT: &str = "chat_completion";
-
-fn refused(problem: plugway::plugin::types::Problem) -> anyhow::Error {
-    anyhow!("refused: {}", problem.message)
 }
 
 fn event(data: &str) -> Event {
@@ -137,9 +132,16 @@ async fn typical(mut call: impl AsyncFnMut() -> Result<()>) -> Result<Duration> 
     Ok(took[took.len() / 10])
 }
 
-async fn row(name: &str, file: &Path) -> Result<String> {
-    let wasm = std::fs::read(file).with_context(|| file.display().to_string())?;
-    let engine = Engine::new(&config())?;
+async fn row(Sample { name, component, script }: Sample<'_>) -> Result<String> {
+    let wasm = std::fs::read(component).with_context(|| component.display().to_string())?;
+    let script =
+        script.map(|file| std::fs::read_to_string(file).with_context(|| file.display().to_string())).transpose()?;
+    let megabytes = format!("{:.1} MB", wasm.len() as f64 / 1e6);
+    let size = match &script {
+        Some(source) => format!("{:.0} KB + {megabytes}", source.len() as f64 / 1e3),
+        None => megabytes,
+    };
+    let engine = guest::engine()?;
     let start = Instant::now();
     let code = engine.precompile_component(&wasm)?;
     let compiled = start.elapsed();
@@ -157,13 +159,10 @@ async fn row(name: &str, file: &Path) -> Result<String> {
     let component = unsafe { Component::deserialize_file(&engine, &cached) }?;
     std::fs::remove_file(&cached)?;
 
-    let mut linker = Linker::new(&engine);
-    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-    Languages::add_to_linker::<Guest, HasSelf<Guest>>(&mut linker, |guest| guest)?;
-    let pre = linker.instantiate_pre(&component)?;
+    let plugin = Plugin::new(guest::linker(&engine)?.instantiate_pre(&component)?, script)?;
 
-    let fresh = typical(async || instantiate(&pre).await?.plan().await).await?;
-    let mut live = instantiate(&pre).await?;
+    let fresh = typical(async || plugin.instance().await?.plan().await).await?;
+    let mut live = plugin.instance().await?;
     let plan = typical(async || live.plan().await).await?;
     let question = question();
     let encode = typical(async || live.encode(&question).await).await?;
@@ -176,15 +175,14 @@ async fn row(name: &str, file: &Path) -> Result<String> {
     let before = resident()?;
     let mut crowd = Vec::new();
     for _ in 0..CROWD {
-        let mut live = instantiate(&pre).await?;
+        let mut live = plugin.instance().await?;
         live.encode(&question).await?;
         live.decode(&state, &words).await?;
         crowd.push(live);
     }
     let each = resident()?.saturating_sub(before) as f64 / CROWD as f64;
     Ok(format!(
-        "| {name} | {:.1} MB | {} | {} | {} | {} | {} | {} | {} | {:.1} MB |",
-        wasm.len() as f64 / 1e6,
+        "| {name} | {size} | {} | {} | {} | {} | {} | {} | {} | {:.1} MB |",
         shown(compiled),
         shown(loaded),
         shown(fresh),
@@ -214,11 +212,12 @@ fn shown(time: Duration) -> String {
 
 fn main() -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-    println!("| guest | size | compile | load cached | fresh instance + first call | plan | encode 1 KB | 1 event | 16 events | memory an instance |");
+    println!(
+        "| guest | size | compile | load cached | fresh instance + first call | plan | encode 1 KB | 1 event | 16 events | memory an instance |"
+    );
     println!("|---|---|---|---|---|---|---|---|---|---|");
     for argument in std::env::args().skip(1) {
-        let (name, file) = argument.split_once('=').context("languages <name>=<component> …")?;
-        println!("{}", runtime.block_on(row(name, Path::new(file)))?);
+        println!("{}", runtime.block_on(row(Sample::parse(&argument)?))?);
     }
     Ok(())
 }
