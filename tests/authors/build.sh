@@ -21,12 +21,14 @@ changed() {
 
 mkdir -p "$out" "$tools"
 js=$templates/js/project python=$templates/python/project
-if changed tools "$js/package-lock.json" "$python/requirements.txt"; then
+if changed tools "$js/package-lock.json" "$python/requirements.txt" typescript/package.json; then
     { command -v node && command -v npm; } >/dev/null || "$root/tests/install.sh" nodejs npm
     sed 's/{{name}}/tools/' "$js/package-lock.json" >"$tools/package-lock.json"
     sed 's/{{name}}/tools/; s/{{kinds}}/[]/; s/{{settings}}/{}/' "$js/package.json" >"$tools/package.json"
     # Not `npm ci`, which fails where a registry lacks the optional binding of some other platform.
     (cd "$tools" && npm install --silent --no-audit --no-fund)
+    typescript=$(sed -n 's/.*"typescript": "\(.*\)".*/\1/p' typescript/package.json)
+    (cd "$tools" && npm install --silent --no-audit --no-fund --no-save "typescript@$typescript")
     python3 -c 'import ensurepip, venv' 2>/dev/null || "$root/tests/install.sh" python3-venv
     python3 -m venv "$tools/.venv"
     "$tools/.venv/bin/pip" install --quiet --disable-pip-version-check -r "$python/requirements.txt"
@@ -53,6 +55,7 @@ build() {
 build acme-js acme/js
 build acme-python acme/python
 build unruly unruly
+build typescript typescript
 
 # new <language> <kind> <its own test>: a new project builds and passes its own test at once.
 new() {

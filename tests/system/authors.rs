@@ -1,6 +1,7 @@
 //! A plugin is a plugin, whatever it is written in: the same provider in Rust, JavaScript and Python, and as a script,
 //! answers alike, and one that goes wrong goes wrong alone.
 
+use crate::dialects::Dialect;
 use crate::gateway::{Gateway, Setup, place, plugins_folder, root, run_within};
 use crate::guests::Component;
 use crate::upstream::{Reply, Seen, Upstream};
@@ -222,6 +223,24 @@ fn project(language: &str) -> tempfile::TempDir {
 
 fn python() -> PathBuf {
     place("PLUGWAY_PYTHON", "target/venv/bin/python")
+}
+
+/// What the compiler of its author made of it is a project in JavaScript like any other.
+#[tokio::test]
+async fn a_provider_in_typescript() {
+    let upstream = Upstream::start().await;
+    upstream.otherwise(|_| Reply::json(200, &Dialect::OpenAi.whole("Hi.")));
+    let mut block = crate::gateway::provider("typed", &upstream.url());
+    block["settings"] = json!({"team": "research"});
+    let gateway = Setup::bare()
+        .plugin("typed.wasm", built("typescript", "provider-typed"))
+        .provider("typed", block)
+        .start()
+        .await;
+    assert_eq!(gateway.chat("typed/large", "hello").await.content(), "Hi.", "{}", gateway.log());
+    let seen = upstream.last_request();
+    assert_eq!((seen.path.as_str(), seen.header("x-team")), ("/v2/chat", Some("research")));
+    assert_eq!(seen.json()["model"], "large");
 }
 
 /// A guest with an interpreter inside is held by the same bounds.

@@ -165,6 +165,27 @@ async fn a_call_into_a_script_that_failed_is_made_again() {
     assert!(told.contains("now: the answer {\"send\":"), "{told}");
 }
 
+#[tokio::test]
+async fn a_new_script_passes_its_cases_at_once_and_nothing_is_wrong_with_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let engine = plugins_folder();
+    for kind in ["provider", "format", "headers", "policy"] {
+        let into = folder.path().join(kind);
+        let name = format!("x-{kind}");
+        let new = ["plugin", "new", &name, "--kind", kind, "--lang", "script", "--into", text_of(&into)];
+        let (code, told) = run_within(LONG, &new).await;
+        assert_eq!(code, Some(0), "{told}");
+        assert!(told.ends_with(&format!("plugway plugin test {name}.js\n")), "{told}");
+        let script = into.join(format!("{name}.js"));
+        for (tool, verdict) in [("test", ": all as it should be"), ("check", "0.1.0\n")] {
+            let (code, told) =
+                run_within(LONG, &["plugin", tool, text_of(&script), "--engine", text_of(&engine)]).await;
+            assert_eq!(code, Some(0), "{told}");
+            assert!(told.contains(verdict) && !told.contains("error:"), "{told}");
+        }
+    }
+}
+
 /// A gateway that follows the script, with the engine in its folder.
 async fn follow(script: &str) -> Gateway {
     let upstream = json!({"base_url": "http://127.0.0.1:9"});

@@ -1,7 +1,7 @@
 //! `plugway plugin new`: a project that builds and passes its own test at once.
 
 use super::Exit;
-use super::embedded::{SDK, TEMPLATES};
+use super::embedded::{SDK, TEMPLATES, template};
 use clap::ValueEnum;
 use serde_json::json;
 use std::fs;
@@ -27,6 +27,8 @@ pub enum Language {
     /// JavaScript, or TypeScript that is compiled to it.
     Js,
     Python,
+    /// JavaScript in one file, which gateways run as it is.
+    Script,
 }
 
 impl Kind {
@@ -66,14 +68,16 @@ impl Language {
             Language::Rust => "rust",
             Language::Js => "js",
             Language::Python => "python",
+            Language::Script => "script",
         }
     }
 
-    fn next_steps(self) -> &'static str {
+    fn next_steps(self, name: &str) -> String {
         match self {
-            Language::Rust => "cargo test",
-            Language::Js => "npm install && npm test",
-            Language::Python => "python3 -m unittest",
+            Language::Rust => "cargo test\n  plugway plugin build . --out built".to_owned(),
+            Language::Js => "npm install && npm test\n  plugway plugin build . --out built".to_owned(),
+            Language::Python => "python3 -m unittest\n  plugway plugin build . --out built".to_owned(),
+            Language::Script => format!("plugway plugin test {name}.js"),
         }
     }
 }
@@ -93,9 +97,9 @@ pub fn new(name: &str, kind: Kind, language: Language, into: Option<PathBuf>) ->
     }
     match write(&folder, name, kind, language) {
         Ok(()) => {
-            let (folder, test) = (folder.display(), language.next_steps());
+            let (folder, steps) = (folder.display(), language.next_steps(name));
             println!("made {folder}; README.md says what is where\n");
-            println!("  cd {folder}\n  {test}\n  plugway plugin build . --out built");
+            println!("  cd {folder}\n  {steps}");
             Exit::Fine
         }
         Err(error) => {
@@ -122,12 +126,16 @@ fn check_name(name: &str) -> Result<(), String> {
 fn write(folder: &Path, name: &str, kind: Kind, language: Language) -> io::Result<()> {
     let (of_language, of_kind) = (language.folder(), kind.folder());
     let description = kind.description(name);
-    let settings = settings(of_language, of_kind);
+    let settings = match language {
+        // As it stands in package.json, but at the left.
+        Language::Script => settings(Language::Js.folder(), of_kind).replace("\n    ", "\n"),
+        _ => settings(of_language, of_kind).to_owned(),
+    };
     let fill = |text: &str| {
         text.replace("{{name}}", name)
             .replace("{{description}}", &description)
             .replace("{{kinds}}", &json!(kind.exported()).to_string().replace(',', ", "))
-            .replace("{{settings}}", settings)
+            .replace("{{settings}}", &settings)
     };
     for (from, to) in [
         (format!("{of_language}/project/"), ""),
@@ -143,12 +151,24 @@ fn write(folder: &Path, name: &str, kind: Kind, language: Language) -> io::Resul
             }
         }
     }
-    if let Language::Rust = language {
-        for (path, text) in SDK {
-            put(&folder.join("sdk").join(path), text)?;
+    match language {
+        Language::Rust => SDK.iter().try_for_each(|(path, text)| put(&folder.join("sdk").join(path), text)),
+        Language::Script => {
+            put(&folder.join("plugway.d.ts"), template("js/project/plugway.d.ts"))?;
+            put(&folder.join(name).with_extension("js"), &fill(&script(of_kind)))
         }
+        Language::Js | Language::Python => Ok(()),
     }
-    Ok(())
+}
+
+/// The source of a project in JavaScript, with what such a project says in its manifest below the imports.
+fn script(kind: &str) -> String {
+    let source = template(&format!("js/{kind}/src/plugin.js")).replace("../plugway.js", "plugway");
+    let (imports, functions) = source.split_once("\n\n").unwrap_or(("", &source));
+    format!(
+        "{imports}\n\nexport const version = \"0.1.0\";\nexport const description = \"{{{{description}}}}\";\n\
+         export const settings = {{{{settings}}}};\n\n{functions}"
+    )
 }
 
 /// The settings' schema as the manifest holds it. Rust has it in the source.
