@@ -2,7 +2,7 @@
 //! answers alike, and one that goes wrong goes wrong alone.
 
 use crate::dialects::Dialect;
-use crate::gateway::{Gateway, Setup, place, plugins_folder, root, run_within};
+use crate::gateway::{Gateway, LONG, Setup, place, plugins_folder, root, run_within};
 use crate::guests::Component;
 use crate::upstream::{Reply, Seen, Upstream};
 use serde_json::{Value, json};
@@ -21,7 +21,7 @@ pub fn built(folder: &str, plugin: &str) -> Component {
     Component::read(&built_file(folder, plugin))
 }
 
-fn built_file(folder: &str, plugin: &str) -> PathBuf {
+pub fn built_file(folder: &str, plugin: &str) -> PathBuf {
     place("PLUGWAY_AUTHORS", "target/authors").join(folder).join(format!("{plugin}.wasm"))
 }
 
@@ -191,7 +191,7 @@ async fn every_language_passes_the_cases() {
         let (plugin, engine) = (provider_acme(language), plugins_folder().join("script.wasm"));
         let [plugin, cases, engine] = [&plugin, &cases, &engine].map(|path| path.to_str().expect("UTF-8"));
         let arguments = ["plugin", "test", plugin, "--cases", cases, "--engine", engine];
-        let (code, told) = run_within(Duration::from_secs(180), &arguments).await;
+        let (code, told) = run_within(LONG, &arguments).await;
         assert_eq!(code, Some(0), "{language}: {told}");
         assert!(told.contains(": all as it should be"), "{language}: {told}");
     }

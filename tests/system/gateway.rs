@@ -21,6 +21,9 @@ use tokio::process::{Child, Command};
 /// Long enough for a loaded machine with two cores; nothing that works takes it.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Long enough for a tool that compiles a large component first, beside other tests that do.
+pub const LONG: Duration = Duration::from_secs(180);
+
 pub const BINARY: &str = env!("CARGO_BIN_EXE_plugway");
 
 /// The repository.
@@ -522,7 +525,7 @@ pub async fn run(arguments: &[&str]) -> (Option<i32>, String) {
     run_within(PATIENCE, arguments).await
 }
 
-/// The same for what must compile a large component first.
+/// The same with another patience.
 pub async fn run_within(limit: Duration, arguments: &[&str]) -> (Option<i32>, String) {
     let running = Command::new(BINARY).args(arguments).stdin(Stdio::null()).kill_on_drop(true).output();
     let output = tokio::time::timeout(limit, running).await.expect("it ends").expect("it starts");

@@ -1,9 +1,9 @@
 //! Whoever has the program has all that a plugin needs: `plugway plugin new` makes projects that build and work, and what
 //! is wrong with a project is said in a sentence. That each passes its own test is seen by `tests/authors/build.sh`.
 
-use crate::authors::{built, compiled};
+use crate::authors::{built, built_file, compiled};
 use crate::dialects::Dialect;
-use crate::gateway::{BINARY, Setup, root, run};
+use crate::gateway::{BINARY, LONG, Setup, root, run, run_within};
 use crate::sse::Event;
 use crate::upstream::{Reply, Upstream};
 use serde_json::{Value, json};
@@ -71,6 +71,20 @@ async fn new_projects_in_javascript_work() {
 #[tokio::test]
 async fn new_projects_in_python_work() {
     new_projects_work("python").await;
+}
+
+/// Their own tests run the cases natively; as components they are held to what their kinds promise, too.
+#[tokio::test]
+async fn new_projects_pass_their_cases_as_components() {
+    for language in ["rust", "js", "python"] {
+        for kind in ["provider", "format", "headers", "policy"] {
+            let component = built_file(&format!("new-{language}-{kind}"), &format!("x-{kind}"));
+            let cases = root().join("host/templates/cases").join(kind);
+            let [component, cases] = [&component, &cases].map(|path| path.to_str().expect("UTF-8"));
+            let (code, told) = run_within(LONG, &["plugin", "test", component, "--cases", cases]).await;
+            assert_eq!(code, Some(0), "{language} {kind}: {told}");
+        }
+    }
 }
 
 #[tokio::test]

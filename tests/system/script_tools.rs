@@ -1,14 +1,10 @@
 //! The tools of plugin authors take a script where they take a component, with the engine that runs it.
 
-use crate::gateway::{Gateway, Setup, plugins_folder, run_within, wait_until};
+use crate::gateway::{Gateway, LONG, Setup, plugins_folder, run_within, wait_until};
 use crate::guests::Component;
 use crate::scripts::LINES;
 use serde_json::{Value, json};
 use std::path::Path;
-use std::time::Duration;
-
-/// Long enough to compile the engine beside other tests.
-const LONG: Duration = Duration::from_secs(180);
 
 /// A script and its cases in a folder of their own.
 struct Project {

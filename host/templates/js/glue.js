@@ -37,7 +37,7 @@ export function component(plugin, kinds, manifest) {
     upstream: {
       dialect: () => plugin.dialect,
       encodeRequest: refusing((operation, model, body) =>
-        wit.translated(plain.encodeRequest(operation, model, JSON.parse(body)))),
+        wit.translated(plain.encodeRequest(operation, model, requestOf(body)))),
       decodeReply: refusing((operation, body) => textOf(plain.decodeReply(operation, answerOf(body)))),
       decodeProblem: (status, headers, body) => wit.problem(plain.decodeProblem(status, pairs(headers), shown(body))),
       decodeEvents: refusing((operation, state, events, end) => {
@@ -52,7 +52,7 @@ export function component(plugin, kinds, manifest) {
       routes: () => plain.routes().map(({ model, streaming, ...route }) =>
         ({ ...route, model: wit.choice(model), streaming: wit.choice(streaming) })),
       decodeRequest: refusing((operation, model, streaming, body) =>
-        wit.translated(plain.decodeRequest(operation, model, streaming, JSON.parse(body)))),
+        wit.translated(plain.decodeRequest(operation, model, streaming, requestOf(body)))),
       encodeReply: refusing((operation, body) => textOf(plain.encodeReply(operation, JSON.parse(body)))),
       encodeEvents: refusing((operation, state, chunks, { tag, val }) => {
         const progress = tag === "failed" ? { failed: problemOf(val) } : tag;
@@ -94,13 +94,15 @@ function refusing(work) {
   };
 }
 
-function answerOf(body) {
+const reading = (kind, message) => (body) => {
   try {
     return JSON.parse(body);
   } catch (error) {
-    throw new Problem("upstream", "the upstream's answer cannot be read", { detail: error.message });
+    throw new Problem(kind, message, { detail: error.message });
   }
-}
+};
+const requestOf = reading("invalid-request", "the request is no JSON");
+const answerOf = reading("upstream", "the upstream's answer cannot be read");
 
 const pairs = (list) => list.map(({ name, value }) => [name, value]);
 const contextOf = ({ requestId, nowMs, ...context }) => ({ ...context, request_id: requestId, now_ms: nowMs });

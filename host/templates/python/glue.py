@@ -94,6 +94,17 @@ def exported(base, **functions):
     return type(base.__name__, (base,), {name: answering(work) for name, work in functions.items()})
 
 
+def read(body, kind, message):
+    try:
+        return json.loads(body)
+    except ValueError as error:
+        raise Problem(kind, message, detail=str(error)) from None
+
+
+def request_of(body):
+    return read(body, "invalid-request", "the request is no JSON")
+
+
 def lifecycle(plain, manifest):
     return exported(
         exports.Lifecycle,
@@ -122,11 +133,7 @@ def provider(plain):
 
 def upstream(plain):
     def decode_reply(operation, body):
-        try:
-            body = json.loads(body)
-        except ValueError as error:
-            raise Problem("upstream", "the upstream's answer cannot be read", detail=str(error)) from None
-        return text_of(plain.decode_reply(operation, body))
+        return text_of(plain.decode_reply(operation, read(body, "upstream", "the upstream's answer cannot be read")))
 
     def decode_events(operation, state, events, end):
         events = [{"name": event.name, "data": shown(event.data)} for event in events]
@@ -139,7 +146,7 @@ def upstream(plain):
         exports.Upstream,
         dialect=lambda: plain.plugin.DIALECT,
         encode_request=lambda operation, model, body:
-            translated(plain.encode_request(operation, model, json.loads(body))),
+            translated(plain.encode_request(operation, model, request_of(body))),
         decode_reply=decode_reply,
         decode_problem=lambda status, headers, body:
             problem(plain.decode_problem(status, pairs(headers), shown(body))),
@@ -171,7 +178,7 @@ def client(plain):
         dialect=lambda: plain.plugin.DIALECT,
         routes=routes,
         decode_request=lambda operation, model, streaming, body:
-            translated(plain.decode_request(operation, model, streaming, json.loads(body))),
+            translated(plain.decode_request(operation, model, streaming, request_of(body))),
         encode_reply=lambda operation, body: text_of(plain.encode_reply(operation, json.loads(body))),
         encode_events=encode_events,
         encode_problem=lambda status, problem, request_id:

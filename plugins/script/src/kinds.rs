@@ -2,7 +2,7 @@
 
 use crate::values::{
     EventValue, NewEvent, PresetValue, ProblemValue, ProgressValue, ReplyValue, StepValue, Text, TranslatedValue,
-    from_pairs, json, pairs, plain, shown, texts,
+    from_pairs, json, pairs, plain, request, shown, texts,
 };
 use crate::{Component, ask};
 use plugway_sdk::bindings::format_client::exports::plugway::format::client as wit_client;
@@ -90,7 +90,7 @@ impl wit_upstream::Guest for Component {
     }
 
     fn encode_request(operation: String, model: String, body: String) -> Result<Translated, Problem> {
-        let given = vec![plain(&operation), plain(&model), json(&body)?];
+        let given = vec![plain(&operation), plain(&model), request(&body)?];
         ask::<TranslatedValue>("encodeRequest", given).map(Into::into)
     }
 
@@ -179,7 +179,7 @@ impl wit_client::Guest for Component {
     }
 
     fn decode_request(operation: String, model: String, streaming: bool, body: String) -> Result<Translated, Problem> {
-        let given = vec![plain(&operation), plain(&model), plain(&streaming), json(&body)?];
+        let given = vec![plain(&operation), plain(&model), plain(&streaming), request(&body)?];
         ask::<TranslatedValue>("decodeRequest", given).map(Into::into)
     }
 

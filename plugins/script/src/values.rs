@@ -27,12 +27,19 @@ pub fn shown(text: &str) -> Box<RawValue> {
     plain(&text)
 }
 
-/// Text that must be JSON.
+/// An answer, which must be JSON.
 pub fn json(text: &str) -> Result<Box<RawValue>, Problem> {
-    RawValue::from_string(text.to_owned()).map_err(|error| Problem {
-        detail: Some(error.to_string()),
-        ..Problem::new(ProblemKind::Upstream, "the upstream's answer cannot be read")
-    })
+    read(text, ProblemKind::Upstream, "the upstream's answer cannot be read")
+}
+
+/// A request, which must be JSON.
+pub fn request(text: &str) -> Result<Box<RawValue>, Problem> {
+    read(text, ProblemKind::InvalidRequest, "the request is no JSON")
+}
+
+fn read(text: &str, kind: ProblemKind, message: &str) -> Result<Box<RawValue>, Problem> {
+    let read = RawValue::from_string(text.to_owned());
+    read.map_err(|error| Problem { detail: Some(error.to_string()), ..Problem::new(kind, message) })
 }
 
 pub fn pairs(headers: &[Header]) -> Vec<(&str, &str)> {

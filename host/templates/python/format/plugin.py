@@ -14,8 +14,8 @@ SAID = {"model", "messages", "stream", "stream_options"}
 
 
 def encode_request(operation: str, model: str, body: Json) -> Translated:
-    match body["messages"]:
-        case [{"content": str(question)}]:
+    match body:
+        case {"messages": [{"content": str(question)}]}:
             asked = {"model": model, "question": question, "stream": body.get("stream") is True}
             return {"body": asked, "dropped": sorted(body.keys() - SAID)}
         case _:
@@ -23,10 +23,12 @@ def encode_request(operation: str, model: str, body: Json) -> Translated:
 
 
 def decode_reply(operation: str, body: Json) -> Json:
+    if not isinstance(body, dict) or "answer" not in body:
+        raise Problem("upstream", "the upstream's answer cannot be read")
     message = {"role": "assistant", "content": body["answer"]}
     return {
         "id": "ask", "object": "chat.completion", "created": now(), "model": "ask",
-        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}], "usage": usage(body["words"]),
+        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}], "usage": usage(body.get("words", 0)),
     }
 
 
@@ -66,15 +68,21 @@ def usage(words: int) -> Json:
 
 # What a caller speaks.
 
+ASKED = {"model", "question", "stream"}
+
+
 def routes() -> list[Json]:
     return [{"path": "/v1/ask"}]
 
 
 def decode_request(operation: str, model: str, streaming: bool, body: Json) -> Translated:
-    if not isinstance(body.get("question"), str):
-        raise Problem("invalid-request", "a question is missing", param="question")
-    messages = [{"role": "user", "content": body["question"]}]
-    return {"body": {"model": model, "messages": messages, "stream": streaming}}
+    match body:
+        case {"question": str(question)}:
+            messages = [{"role": "user", "content": question}]
+            said = {"model": model, "messages": messages, "stream": streaming}
+            return {"body": said, "dropped": sorted(body.keys() - ASKED)}
+        case _:
+            raise Problem("invalid-request", "a question is missing", param="question")
 
 
 def encode_reply(operation: str, body: Json) -> Json:

@@ -46,6 +46,8 @@ SAID = {
 
 
 def encode_request(operation: str, model: str, body: dict[str, Any]) -> Translated:
+    if not isinstance(body, dict) or not isinstance(body.get("messages"), list):
+        raise cannot("messages", "there is no conversation")
     given = {name: value for name, value in body.items() if value is not None}
     for name in given:
         if name in ESSENTIAL:
@@ -89,6 +91,8 @@ def cannot(param: str, message: str) -> Problem:
 
 
 def decode_reply(operation: str, body: dict[str, Any]) -> dict[str, Any]:
+    if not isinstance(body, dict) or not {"talk", "engine", "said", "ended", "bill"} <= body.keys():
+        raise Problem("upstream", "Acme's answer cannot be read")
     message = {"role": "assistant", "content": body["said"]}
     return {
         "id": body["talk"],

@@ -10,18 +10,19 @@ const SAID = ["model", "messages", "stream", "stream_options"];
 
 /** @type {import("../plugway.js").EncodeRequest} */
 export function encodeRequest(operation, model, body) {
-  const [message, ...more] = body.messages;
-  if (more.length > 0 || typeof message?.content !== "string") {
+  const { messages } = body;
+  if (messages?.length !== 1 || typeof messages[0]?.content !== "string") {
     throw new Problem("invalid-request", "only a single question of text can be asked", { param: "messages" });
   }
   return {
-    body: { model, question: message.content, stream: body.stream === true },
+    body: { model, question: messages[0].content, stream: body.stream === true },
     dropped: Object.keys(body).filter((name) => !SAID.includes(name)).sort(),
   };
 }
 
 /** @type {import("../plugway.js").DecodeReply} */
 export function decodeReply(operation, { answer, words }) {
+  if (typeof answer !== "string") throw new Problem("upstream", "the upstream's answer cannot be read");
   const message = { role: "assistant", content: answer };
   return {
     id: "ask", object: "chat.completion", created: now(), model: "ask",
@@ -53,17 +54,23 @@ const usage = (words) => ({ prompt_tokens: 0, completion_tokens: words, total_to
 
 // What a caller speaks.
 
+const ASKED = ["model", "question", "stream"];
+
 /** @type {import("../plugway.js").Routes} */
 export function routes() {
   return [{ path: "/v1/ask" }];
 }
 
 /** @type {import("../plugway.js").DecodeRequest} */
-export function decodeRequest(operation, model, streaming, { question }) {
+export function decodeRequest(operation, model, streaming, body) {
+  const { question } = body;
   if (typeof question !== "string") {
     throw new Problem("invalid-request", "a question is missing", { param: "question" });
   }
-  return { body: { model, messages: [{ role: "user", content: question }], stream: streaming } };
+  return {
+    body: { model, messages: [{ role: "user", content: question }], stream: streaming },
+    dropped: Object.keys(body).filter((name) => !ASKED.includes(name)).sort(),
+  };
 }
 
 /** @type {import("../plugway.js").EncodeReply} */

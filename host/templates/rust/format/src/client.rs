@@ -3,7 +3,9 @@
 use crate::{Ask, DIALECT};
 use plugway_sdk::{ClientFormat, Event, Problem, Route, Translated};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+
+const ASKED: [&str; 3] = ["model", "question", "stream"];
 
 /// How many words a stream had.
 #[derive(Default, Serialize, Deserialize)]
@@ -20,12 +22,15 @@ impl ClientFormat for Ask {
     }
 
     fn decode_request(&self, _: &str, model: &str, streaming: bool, body: &str) -> Result<Translated, Problem> {
-        let body: Value = serde_json::from_str(body)?;
-        let Some(question) = body["question"].as_str() else {
+        let body: Map<String, Value> = serde_json::from_str(body)?;
+        let Some(question) = body.get("question").and_then(Value::as_str) else {
             return Err(Problem::invalid("a question is missing").at("question"));
         };
         let messages = json!([{"role": "user", "content": question}]);
-        Ok(Translated::exact(json!({"model": model, "messages": messages, "stream": streaming}).to_string()))
+        let said = json!({"model": model, "messages": messages, "stream": streaming});
+        let mut dropped: Vec<String> = body.keys().filter(|name| !ASKED.contains(&name.as_str())).cloned().collect();
+        dropped.sort();
+        Ok(Translated { body: said.to_string(), dropped })
     }
 
     fn encode_reply(&self, _operation: &str, body: &str) -> Result<String, Problem> {

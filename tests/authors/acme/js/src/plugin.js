@@ -44,6 +44,7 @@ const SAID = [
 
 /** @type {import("../plugway.js").EncodeRequest} */
 export function encodeRequest(operation, model, body) {
+  if (!Array.isArray(body.messages)) throw cannot("messages", "there is no conversation");
   const given = Object.keys(body).filter((name) => body[name] !== null);
   const essential = given.find((name) => ESSENTIAL.includes(name));
   if (essential) throw cannot(essential, `Acme has no \`${essential}\``);
@@ -83,6 +84,7 @@ const cannot = (param, message) => new Problem("invalid-request", message, { par
 
 /** @type {import("../plugway.js").DecodeReply} */
 export function decodeReply(operation, { talk, engine, said, ended, bill }) {
+  if (typeof said !== "string" || !bill) throw new Problem("upstream", "Acme's answer cannot be read");
   return {
     id: talk,
     object: "chat.completion",
