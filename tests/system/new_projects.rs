@@ -75,13 +75,15 @@ async fn new_projects_in_python_work() {
 
 /// Their own tests run the cases natively; as components they are held to what their kinds promise, too.
 #[tokio::test]
-async fn new_projects_pass_their_cases_as_components() {
+async fn new_projects_pass_their_cases_as_components_and_nothing_is_wrong_with_them() {
     for language in ["rust", "js", "python"] {
         for kind in ["provider", "format", "headers", "policy"] {
             let component = built_file(&format!("new-{language}-{kind}"), &format!("x-{kind}"));
             let cases = root().join("host/templates/cases").join(kind);
             let [component, cases] = [&component, &cases].map(|path| path.to_str().expect("UTF-8"));
             let (code, told) = run_within(LONG, &["plugin", "test", component, "--cases", cases]).await;
+            assert_eq!(code, Some(0), "{language} {kind}: {told}");
+            let (code, told) = run_within(LONG, &["plugin", "check", component]).await;
             assert_eq!(code, Some(0), "{language} {kind}: {told}");
         }
     }

@@ -10,7 +10,9 @@ _words: list[str] = []
 
 def configure(settings: dict[str, Any]) -> None:
     global _words
-    _words = settings["words"]
+    _words = settings.get("words")
+    if not isinstance(_words, list):
+        raise Problem("invalid-request", "words: must be a list of words", param="words")
     if "" in _words:
         raise Problem("invalid-request", "words: an empty word is in every question", param="words")
 

@@ -6,6 +6,7 @@ let words;
 /** @type {import("../plugway.js").Configure} */
 export function configure(settings) {
   words = settings.words;
+  if (!Array.isArray(words)) throw new Problem("invalid-request", "words: must be a list of words", { param: "words" });
   if (words.includes("")) {
     throw new Problem("invalid-request", "words: an empty word is in every question", { param: "words" });
   }
