@@ -155,3 +155,50 @@ fn usual_plugin_folders() -> Vec<PathBuf> {
 fn small_runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Arguments;
+    use clap::{Command, CommandFactory, Parser as _};
+    use std::fmt::Write as _;
+
+    const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/reference-cli.md");
+
+    /// Each command that does something, as it is called.
+    fn visit(command: &Command, words: &str, seen: &mut dyn FnMut(&str)) {
+        let mut subcommands = command.get_subcommands().filter(|command| !command.is_hide_set()).peekable();
+        if subcommands.peek().is_none() {
+            return seen(words);
+        }
+        for inner in subcommands {
+            visit(inner, &format!("{words} {}", inner.get_name()), seen);
+        }
+    }
+
+    /// What it prints when it is asked.
+    fn help(words: &str) -> String {
+        let asked = Arguments::try_parse_from(words.split(' ').chain(["--help"]));
+        asked.err().expect("help is no command").to_string()
+    }
+
+    /// Run with `UPDATE=1` to write the page anew.
+    #[test]
+    fn the_reference_of_commands_is_up_to_date() {
+        let mut page = "# Every command\n\nGenerated from the program's own help; a test holds it up to date.\n\n\
+                        The exit code is 0 where all is well, 1 where what was looked at is not as it should be, 64 for a \
+                        wrong command line, 69 where the machine does not give what is needed, and 78 for a wrong \
+                        configuration.\n"
+            .to_owned();
+        visit(&Arguments::command(), "plugway", &mut |words| {
+            let help = help(words);
+            let help = help.trim_end();
+            write!(page, "\n## `{words}`\n\n```console\n$ {words} --help\n{help}\n```\n").expect("room for a page");
+        });
+        #[expect(clippy::disallowed_methods, reason = "a switch of this test alone")]
+        let update = std::env::var_os("UPDATE").is_some();
+        if update {
+            std::fs::write(PAGE, &page).expect("a writable page");
+        }
+        assert_eq!(std::fs::read_to_string(PAGE).expect("the page"), page, "run this test with UPDATE=1");
+    }
+}
