@@ -52,7 +52,7 @@ fn published_versions_are_still_offered() {
                 if let Err(error) = semver_check(resolve.clone(), then, now) {
                     panic!(
                         "{world}: a plugin built against {version} would not run any more: {error:#}\nundo the change, or \
-                         publish it as a new version beside the old one, as wit/README.md says"
+                         publish it as a new version beside the old one, as docs/contract.md says"
                     );
                 }
             }

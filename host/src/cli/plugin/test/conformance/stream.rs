@@ -24,7 +24,7 @@ pub(super) fn chunks(chunks: &Value) -> Result<(), String> {
     match numbered.find(|(_, chunk)| chat::inspect_chunk(&chunk.to_string()).is_none()) {
         None => Ok(()),
         Some((at, chunk)) => Err(format!(
-            "chunk {at} is none: it must be an object with a list `choices`, each with an object `delta`, as wit/README.md \
+            "chunk {at} is none: it must be an object with a list `choices`, each with an object `delta`, as docs/contract.md \
              says; it is {chunk}"
         )),
     }
