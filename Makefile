@@ -26,8 +26,9 @@ run: build
 	$(PLUGWAY) serve $(ARGS)
 
 # The tests are built before the plugins, and gateway and tests in one go: they share every dependency, and the gateway
-# is what builds the plugins. Cargo's own summary comes last.
+# is what builds the plugins. The book's commands need curl. Cargo's own summary comes last.
 test: wasm-target guests $(VENV)/ready
+	command -v curl >/dev/null || tests/install.sh curl
 	cargo test --release --workspace --no-run
 	$(MAKE) --no-print-directory plugins
 	tests/authors/build.sh $(TARGET)/authors

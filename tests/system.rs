@@ -31,6 +31,8 @@ mod authors;
 mod bad_guests;
 #[path = "system/bad_input.rs"]
 mod bad_input;
+#[path = "system/book.rs"]
+mod book;
 #[path = "system/configuration.rs"]
 mod configuration;
 #[path = "system/contract.rs"]

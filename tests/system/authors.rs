@@ -13,7 +13,7 @@ use tokio::process::Command;
 const LANGUAGES: [&str; 4] = ["rust", "js", "python", SCRIPT];
 /// JavaScript without a build: the source of the project in JavaScript, as it is.
 const SCRIPT: &str = "script";
-const TOKEN: &str = "acme-secret";
+pub const TOKEN: &str = "acme-secret";
 const SAID: &str = "Paris. Naïve café: 日本語 🦀";
 
 /// What `tests/authors/build.sh` made of a folder.
@@ -67,7 +67,7 @@ pub async fn compiled(components: &[Component]) {
 }
 
 /// Acme, as `API.md` describes it.
-async fn acme() -> Upstream {
+pub async fn acme() -> Upstream {
     let acme = Upstream::start().await;
     acme.otherwise(talk);
     acme

@@ -579,7 +579,7 @@ pub fn free_address() -> SocketAddr {
     }
 }
 
-fn collect(output: impl AsyncRead + Unpin + Send + 'static, log: &Arc<Mutex<String>>) {
+pub fn collect(output: impl AsyncRead + Unpin + Send + 'static, log: &Arc<Mutex<String>>) {
     let log = Arc::clone(log);
     tokio::spawn(async move {
         let mut lines = BufReader::new(output).split(b'\n');
