@@ -67,6 +67,7 @@ pages! {
     new_project_in_rust: "host/templates/rust/project/README.md",
     new_project_in_javascript: "host/templates/js/project/README.md",
     new_project_in_python: "host/templates/python/project/README.md",
+    new_project_in_a_script: "host/templates/script/project/README.md",
     format_anthropic: "plugins/format-anthropic/README.md",
     provider_openai: "plugins/provider-openai/README.md",
     an_api_to_write_for: "tests/authors/acme/API.md",

@@ -269,7 +269,7 @@ fn reads(language: &str, text: &str) -> Result<(), String> {
             .into_iter::<Value>()
             .find_map(|value| Some(value.err()?.to_string())),
         "toml" => toml::from_str::<toml::Table>(text).err().map(|error| error.to_string()),
-        "js" | "rust" | "python" | "sh" => None,
+        "js" | "ts" | "rust" | "python" | "sh" => None,
         other => Some(format!("nobody knows the language `{other}`")),
     };
     mistake.map_or(Ok(()), Err)
