@@ -14,6 +14,7 @@ endif
 PLUGWAY := $(TARGET)/release/plugway
 PLUGINS := $(TARGET)/plugins
 VENV := $(TARGET)/venv
+NODE_CLIENTS := $(TARGET)/clients-node
 
 build: wasm-target
 	cargo build --release -p plugway
@@ -27,13 +28,13 @@ run: build
 
 # The tests are built before the plugins, and gateway and tests in one go: they share every dependency, and the gateway
 # is what builds the plugins. The book's commands need curl. Cargo's own summary comes last.
-test: wasm-target guests $(VENV)/ready
+test: wasm-target guests $(VENV)/ready $(NODE_CLIENTS)/ready
 	command -v curl >/dev/null || tests/install.sh curl
 	cargo test --release --workspace --no-run
 	$(MAKE) --no-print-directory plugins
 	tests/authors/build.sh $(TARGET)/authors
 	PLUGWAY_PLUGINS=$(PLUGINS) PLUGWAY_GUESTS=$(TARGET)/guests PLUGWAY_PYTHON=$(VENV)/bin/python \
-	PLUGWAY_AUTHORS=$(TARGET)/authors \
+	PLUGWAY_AUTHORS=$(TARGET)/authors PLUGWAY_NODE_CLIENTS=$(NODE_CLIENTS) \
 		cargo test --release --workspace
 
 bench: build
@@ -60,6 +61,13 @@ $(VENV)/ready: tests/clients/requirements.txt
 	python3 -c 'import ensurepip, venv' 2>/dev/null || tests/install.sh python3-venv
 	python3 -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r tests/clients/requirements.txt
+	touch $@
+
+$(NODE_CLIENTS)/ready: tests/clients/package.json
+	{ command -v node && command -v npm; } >/dev/null || tests/install.sh nodejs npm
+	mkdir -p $(NODE_CLIENTS)
+	cp tests/clients/package.json $(NODE_CLIENTS)
+	cd $(NODE_CLIENTS) && npm install --silent --no-audit --no-fund
 	touch $@
 
 clean:

@@ -75,6 +75,8 @@ mod script_tools;
 mod scripts;
 #[path = "system/secrets.rs"]
 mod secrets;
+#[path = "system/seeds.rs"]
+mod seeds;
 #[path = "system/streams.rs"]
 mod streams;
 #[path = "system/surface.rs"]

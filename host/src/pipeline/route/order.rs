@@ -69,8 +69,7 @@ mod tests {
         let picked = |weights: [f64; 3]| {
             let mut counts = [0_u32; 3];
             for _ in 0..10_000 {
-                counts[pick(weights.into_iter().enumerate().map(|(index, weight)| (index, weight))).expect("three")] +=
-                    1;
+                counts[pick(weights.into_iter().enumerate()).expect("three")] += 1;
             }
             counts
         };
