@@ -45,6 +45,8 @@ mod derived;
 mod dev;
 #[path = "system/faults.rs"]
 mod faults;
+#[path = "system/header_hygiene.rs"]
+mod header_hygiene;
 #[path = "system/health.rs"]
 mod health;
 #[path = "system/hot_reload.rs"]

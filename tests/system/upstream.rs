@@ -114,6 +114,12 @@ impl Reply {
         self
     }
 
+    /// The same header once more.
+    pub fn another(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     /// Every byte in a write of its own.
     pub fn byte_by_byte(self) -> Self {
         let body = self.body();

@@ -76,7 +76,11 @@ pub async fn finish(attempt: &Attempt<'_>, outbound: Outbound) -> Result<Sealed,
     let Outbound { destination, headers: of_plugin, auth, body, dialect, framing } = outbound;
     let mut headers = HeaderMap::with_capacity(16);
     if dialect == call.dialect() {
-        headers.extend(hygiene::upwards(&call.headers).map(|(name, value)| (name.clone(), value.clone())));
+        // What the operator fills in is the operator's alone, also where there is nothing to fill in.
+        let templates = candidate.ready.headers.iter().flat_map(|templates| &templates.templates);
+        let is_operators = |name: &HeaderName| templates.clone().any(|template| template.name == *name);
+        let passing = hygiene::upwards(&call.headers).filter(|(name, _)| !is_operators(name));
+        headers.extend(passing.map(|(name, value)| (name.clone(), value.clone())));
     }
     headers.insert(USER_AGENT, AGENT);
     headers.insert(ACCEPT, if framing.is_some() { EVENTS } else { JSON });
@@ -144,6 +148,7 @@ async fn render(
             .collect();
         // A header whose variable has no value in this request is left out.
         if let Some(values) = values {
+            values.iter().try_for_each(|variable| may_be_carried(name, variable))?;
             variables.extend(values);
             wanted.push(Header { name: name.as_str().to_owned(), value: text.clone() });
         }
@@ -161,6 +166,16 @@ async fn render(
         .into_iter()
         .map(|(name, value)| Ok((name, reveal(value, &placeholder, secret)?)))
         .collect()
+}
+
+/// Callers choose what stands in some variables. What no header can carry, a line break above all, is their mistake; the
+/// plugin that put it into a header would be blamed for it, and put to rest.
+fn may_be_carried(header: &HeaderName, variable: &Variable) -> Result<(), Failure> {
+    let Variable { name, value } = variable;
+    HeaderValue::from_str(value).map(drop).map_err(|_| {
+        let message = format!("`{name}` has characters in it that no header can carry, and `{header}` is made from it");
+        Failure::invalid(message).at(name.as_str())
+    })
 }
 
 /// What a template's variable is in this request.

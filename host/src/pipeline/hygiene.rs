@@ -1,11 +1,11 @@
 //! Which headers may pass, in both directions.
 
 use crate::config::is_host_controlled;
-use http::header::{self, HeaderMap, HeaderName};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 /// Whether a caller's header goes on to an upstream that speaks the caller's dialect. What smells of a credential does
 /// not, whatever it is called: the secret never comes from the caller.
-pub fn may_go_up(name: &HeaderName) -> bool {
+fn may_go_up(name: &HeaderName) -> bool {
     const NAMES: &[HeaderName] = &[
         header::ORIGIN,
         header::REFERER,
@@ -33,12 +33,22 @@ pub fn names_a_credential(name: &HeaderName) -> bool {
 }
 
 /// The caller's headers that go on.
-pub fn upwards(headers: &HeaderMap) -> impl Iterator<Item = (&HeaderName, &http::HeaderValue)> {
-    headers.iter().filter(|(name, _)| may_go_up(name))
+pub fn upwards(headers: &HeaderMap) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
+    headers.iter().filter(|(name, _)| may_go_up(name) && !ends_here(headers, name))
 }
 
-/// Whether an upstream's header comes back to a caller who speaks its dialect.
-pub fn may_come_down(name: &HeaderName) -> bool {
+/// The upstream's headers that come back to a caller who speaks its dialect.
+pub fn downwards(headers: &HeaderMap) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
+    headers.iter().filter(|(name, _)| may_come_down(name) && !ends_here(headers, name))
+}
+
+/// Whether the sender says that a header is for this connection alone (RFC 9110, 7.6.1).
+fn ends_here(headers: &HeaderMap, name: &HeaderName) -> bool {
+    let listed = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    listed.flat_map(|text| text.split(',')).any(|listed| listed.trim().eq_ignore_ascii_case(name.as_str()))
+}
+
+fn may_come_down(name: &HeaderName) -> bool {
     const NAMES: &[HeaderName] = &[
         header::SET_COOKIE,
         header::SERVER,
@@ -49,7 +59,10 @@ pub fn may_come_down(name: &HeaderName) -> bool {
         header::LOCATION,
         header::VIA,
     ];
-    !is_host_controlled(name) && !NAMES.contains(name) && !name.as_str().starts_with("access-control-")
+    // What begins with our name is ours to say.
+    const PREFIXES: &[&str] = &["access-control-", "x-plugway-"];
+    let text = name.as_str();
+    !is_host_controlled(name) && !NAMES.contains(name) && !PREFIXES.iter().any(|prefix| text.starts_with(prefix))
 }
 
 /// Whether a plugin may read an upstream's header. A session with the gateway is none of its business.

@@ -234,8 +234,7 @@ fn is_document(headers: &HeaderMap) -> Result<bool, Failure> {
 }
 
 fn come_down(headers: HeaderMap) -> HeaderMap {
-    let headers = headers.iter().filter(|(name, _)| hygiene::may_come_down(name));
-    headers.map(|(name, value)| (name.clone(), value.clone())).collect()
+    hygiene::downwards(&headers).map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 fn beginning(body: &[u8]) -> String {

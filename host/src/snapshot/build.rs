@@ -9,7 +9,7 @@ use crate::plugins::api::client::Route;
 use crate::plugins::api::policy::Phases;
 use crate::plugins::{CallError, Configured, Kind, Plugin, Watcher};
 use crate::vitals::Vitals;
-use http::Method;
+use http::{HeaderValue, Method};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -17,6 +17,8 @@ use std::sync::Arc;
 
 /// Variables that a header template may use; `request.header.<name>` besides.
 const TEMPLATE_VARIABLES: &[&str] = &["api_key", "model", "provider", "request_id"];
+/// What nobody can say of a caller who need not say who it is.
+const OF_CALLERS: &[&str] = &["email", "user", "organization", "project"];
 pub const HEADER_VARIABLE: &str = "request.header.";
 
 /// What a generation is made from.
@@ -238,6 +240,10 @@ impl Builder<'_> {
         let (mut templates, mut mistakes) = (Vec::with_capacity(headers.templates.len()), Vec::new());
         for (name, template) in &headers.templates {
             match template_variables(&plugin, template).await {
+                Ok(variables) if variables.iter().any(|name| name == "provider") && !may_be_header(&provider.name) => {
+                    mistakes
+                        .push(format!("headers.{name}: the provider's name has characters that no header can carry"));
+                }
                 Ok(variables) => templates.push(Template { name: name.clone(), text: template.clone(), variables }),
                 Err(message) => mistakes.push(format!("headers.{name}: {message}")),
             }
@@ -285,11 +291,19 @@ async fn template_variables(plugin: &Configured, template: &str) -> Result<Vec<S
     let variables = plugin.variables(template).await.map_err(in_words)?;
     match variables.iter().find(|variable| !is_known_variable(variable)) {
         None => Ok(variables),
+        Some(caller) if OF_CALLERS.contains(&caller.as_str()) => Err(format!(
+            "`{caller}` is not known, as callers are not authenticated; if something trusted in front sends it, take it \
+             from there: {HEADER_VARIABLE}<name>"
+        )),
         Some(unknown) => {
             let known = TEMPLATE_VARIABLES.join(", ");
             Err(format!("unknown variable `{unknown}`; known are {known} and {HEADER_VARIABLE}<name>"))
         }
     }
+}
+
+fn may_be_header(text: &str) -> bool {
+    HeaderValue::from_str(text).is_ok()
 }
 
 fn is_known_variable(name: &str) -> bool {
