@@ -1,7 +1,8 @@
 //! Everything that can be said of Plugway from outside: the real binary, real sockets, real plugins.
 //!
 //! The equipment is `gateway` (the binary with a configuration and a folder of plugins), `upstream` (a provider that
-//! does what a script says, however bad), `guests` (components, mostly bad) and `dialects` (what providers say).
+//! does what a script says, however bad), `proxy` (one between the two), `guests` (components, mostly bad) and
+//! `dialects` (what providers say).
 //! The rest are tests; each module begins with the promise that it holds.
 
 #[path = "system/dialects.rs"]
@@ -10,6 +11,8 @@ mod dialects;
 mod gateway;
 #[path = "system/guests.rs"]
 mod guests;
+#[path = "system/proxy.rs"]
+mod proxy;
 #[path = "system/recordings.rs"]
 mod recordings;
 #[path = "system/sse.rs"]
@@ -53,6 +56,8 @@ mod health;
 mod hot_reload;
 #[path = "system/keys_stay.rs"]
 mod keys_stay;
+#[path = "system/network.rs"]
+mod network;
 #[path = "system/new_projects.rs"]
 mod new_projects;
 #[path = "system/pass_through.rs"]
@@ -61,6 +66,10 @@ mod pass_through;
 mod plans;
 #[path = "system/policies.rs"]
 mod policies;
+#[path = "system/private_network.rs"]
+mod private_network;
+#[path = "system/proxies.rs"]
+mod proxies;
 #[path = "system/real_clients.rs"]
 mod real_clients;
 #[path = "system/records.rs"]

@@ -45,6 +45,8 @@ pub enum FailureKind {
     Unavailable,
     Internal,
     Upstream,
+    /// The provider's address is one that is not called. No retry mends that, and it says nothing of the service.
+    ForbiddenAddress,
     /// The upstream refused the gateway's own credential.
     UpstreamCredential,
     Overloaded,
@@ -68,7 +70,7 @@ impl FailureKind {
             Plugin => (StatusCode::INTERNAL_SERVER_ERROR, "plugin_error"),
             Internal => (StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
             Unsupported => (StatusCode::NOT_IMPLEMENTED, "not_implemented_error"),
-            Upstream => (StatusCode::BAD_GATEWAY, "upstream_error"),
+            Upstream | ForbiddenAddress => (StatusCode::BAD_GATEWAY, "upstream_error"),
             Unavailable | Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded_error"),
             Timeout => (StatusCode::GATEWAY_TIMEOUT, "timeout_error"),
         }
@@ -90,7 +92,7 @@ impl FailureKind {
             InvalidRequest | Refused | Forbidden | NotFound | MethodNotAllowed | CallerTooSlow | TooLarge
             | RateLimited | Unsupported => tracing::Level::DEBUG,
             Upstream | Overloaded | Timeout => tracing::Level::WARN,
-            Plugin | Unavailable | Internal | UpstreamCredential => tracing::Level::ERROR,
+            Plugin | Unavailable | Internal | UpstreamCredential | ForbiddenAddress => tracing::Level::ERROR,
         }
     }
 }
@@ -166,9 +168,8 @@ impl Failure {
     pub fn may_be_rescued(&self) -> bool {
         use FailureKind::*;
         match self.kind {
-            RateLimited | Plugin | Unavailable | Upstream | UpstreamCredential | Forbidden | Overloaded | Timeout => {
-                true
-            }
+            RateLimited | Plugin | Unavailable | Upstream | ForbiddenAddress | UpstreamCredential | Forbidden
+            | Overloaded | Timeout => true,
             InvalidRequest | NotFound | MethodNotAllowed | CallerTooSlow | TooLarge | Refused | Unsupported
             | Internal => false,
         }
@@ -230,6 +231,7 @@ mod tests {
             | FailureKind::Refused
             | FailureKind::Plugin
             | FailureKind::Unavailable
+            | FailureKind::ForbiddenAddress
             | FailureKind::Internal => return None,
         })
     }

@@ -1,5 +1,6 @@
 //! `plugway`, the LLM gateway whose providers are plugins. `docs/architecture.md` is the map.
 
+mod address;
 mod chat;
 mod cli;
 mod config;

@@ -52,7 +52,7 @@ impl Server {
         for index in 0..count {
             let gateway = Gateway {
                 live: shared.live.clone(),
-                upstreams: Upstreams::new(derived.clone()),
+                upstreams: Upstreams::new(derived.clone(), count),
                 metrics: shared.metrics.clone(),
                 access_log: shared.access_log.clone(),
             };

@@ -483,13 +483,14 @@ pub fn anthropic(url: &str) -> Value {
     provider("anthropic", url)
 }
 
-/// A provider block with one key and short patience.
+/// A provider block with one key and short patience, for an upstream on this machine.
 pub fn provider(plugin: &str, url: &str) -> Value {
     json!({
         "plugin": plugin,
         "keys": [{"name": "main", "value": "sk-upstream-key"}],
         "network_config": {
             "base_url": url,
+            "allow_private_network": true,
             "default_request_timeout_in_seconds": 2,
             "stream_idle_timeout_in_seconds": 2,
         },

@@ -15,6 +15,7 @@ fn block() -> Value {
     json!({
         "plugin": "acme",
         "keys": [{"name": "main", "value": "sk-stays-here"}],
+        "network_config": {"allow_private_network": true},
         "settings": {"behave": "send", "credential": "api_key"},
     })
 }
@@ -45,7 +46,7 @@ async fn a_file_that_is_removed_and_comes_back_does_not_move_keys() {
     assert_eq!(thief.requests().len(), 0);
 
     // The operator's word counts.
-    gateway.reconfigure(|config| config["providers"]["acme"]["network_config"] = json!({"base_url": thief.url()}));
+    gateway.reconfigure(|config| config["providers"]["acme"]["network_config"]["base_url"] = json!(thief.url()));
     wait_until("the address to be taken", || async { status(&gateway).await == 200 }).await;
 }
 
@@ -74,7 +75,7 @@ async fn a_version_that_is_put_back_does_not_move_keys() {
     let gateway =
         Setup::bare().plugin("acme.wasm", acme_at("1.0.0", &old.url())).provider("acme", block()).start().await;
     assert_eq!(status(&gateway).await, 200);
-    gateway.reconfigure(|config| config["providers"]["acme"]["network_config"] = json!({"base_url": new.url()}));
+    gateway.reconfigure(|config| config["providers"]["acme"]["network_config"]["base_url"] = json!(new.url()));
     wait_until("the new address", || async {
         status(&gateway).await;
         !new.requests().is_empty()

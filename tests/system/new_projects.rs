@@ -23,7 +23,7 @@ async fn new_projects_work(language: &str) {
             json!({
                 "plugin": "x-provider",
                 "keys": [{"name": "main", "value": SECRET}],
-                "network_config": {"base_url": upstream.url()},
+                "network_config": {"base_url": upstream.url(), "allow_private_network": true},
                 "header_templates": "x-headers",
                 "headers": {"x-said": "it is $model, and no {{template}}"},
             }),

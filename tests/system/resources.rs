@@ -48,7 +48,11 @@ async fn an_instance_that_nobody_asks_for_is_given_back() {
 async fn a_preset_may_bring_what_the_plugin_needs() {
     let gateway = Setup::bare()
         .plugin("acme.wasm", Component::acme("1.0.0"))
-        .provider("acme", json!({"plugin": "acme", "preset": "generous", "settings": {"behave": "demanding"}}))
+        .provider(
+            "acme",
+            json!({"plugin": "acme", "preset": "generous", "settings": {"behave": "demanding"},
+            "network_config": {"allow_private_network": true}}),
+        )
         .start()
         .await;
     assert_eq!(gateway.get("/api/plugins").await.json()["troubles"], json!([]));

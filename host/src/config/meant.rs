@@ -1,11 +1,14 @@
 //! The configuration as it is meant: checked, resolved, and unable to hold a wrong value.
 
+use super::proxy::Proxy;
+use crate::address::Reach;
 use crate::operation::Operation;
 use http::{HeaderName, HeaderValue, Uri};
 use rustls::pki_types::CertificateDer;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -288,7 +291,7 @@ impl ModelFilter {
 }
 
 /// Bytes that must not be seen. Neither `Debug` nor `Display` shows them.
-#[derive(Clone, PartialEq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Secret(HeaderValue);
 
 impl Secret {
@@ -317,8 +320,24 @@ pub struct Network {
     pub base_url: Option<Uri>,
     /// Marked as sensitive, so that `Debug` does not show their values.
     pub extra_headers: Vec<(HeaderName, HeaderValue)>,
-    pub tls: Tls,
+    /// Shared, as each request looks for the connections that belong to it.
+    pub line: Arc<Line>,
     pub timeouts: Timeouts,
+}
+
+/// How connections are made and kept. Only providers that agree in all of it share them: what one may reach, or whom it
+/// believes, must not be lent to another.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Line {
+    pub reach: Reach,
+    pub tls: Tls,
+    pub proxy: Proxy,
+    /// For all that it takes until a request can be sent: a free place, the name, the proxy, TLS.
+    pub connect_timeout: Duration,
+    /// How long an idle connection is kept.
+    pub keep_alive: Duration,
+    /// To one host. None: as many as there are requests.
+    pub max_connections: Option<NonZeroUsize>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -333,9 +352,10 @@ pub enum Tls {
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Timeouts {
-    pub connect: Duration,
     /// From the request sent to the response's headers, and to the end of a body that is not streamed.
     pub request: Duration,
+    /// From a stream's headers to its first content.
+    pub first_token: Duration,
     /// Between two reads of a stream.
     pub stream_idle: Duration,
 }

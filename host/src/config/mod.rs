@@ -10,6 +10,7 @@ mod meant;
 mod mistakes;
 mod outgoing;
 mod provider;
+mod proxy;
 mod reader;
 mod routing;
 mod scalars;
@@ -23,6 +24,7 @@ pub use meant::*;
 pub use mistakes::{LoadError, Mistakes};
 pub use outgoing::base_url;
 pub use outgoing::is_host_controlled;
+pub use proxy::{Login, Proxy, ProxyProtocol, ProxyServer};
 
 use mistakes::At;
 use reader::{Reader, Typed};

@@ -230,7 +230,7 @@ fn secret<T: Typed>(value: &Value, at: &At, reader: &mut Reader<'_>) -> Option<K
     resolved.map_err(|message| reader.mistake(at, message)).ok()
 }
 
-fn from_environment(name: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<KeyValue, String> {
+pub(super) fn from_environment(name: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<KeyValue, String> {
     if !is_variable_name(name) {
         return Err("must name an environment variable after `env.`".to_owned());
     }

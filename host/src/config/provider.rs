@@ -2,17 +2,22 @@
 
 use super::meaning::seconds;
 use super::meant::{
-    AllowedRequests, HeaderTemplates, Isolation, Key, ModelFilter, Network, PluginRequest, Provider, Streaming,
-    Timeouts, Tls,
+    AllowedRequests, HeaderTemplates, Isolation, Key, Line, ModelFilter, Network, PathOverride, PluginRequest,
+    Provider, Streaming, Timeouts, Tls,
 };
 use super::mistakes::At;
 use super::outgoing::{BaseUrl, Certificates, Headers, Requests, Template};
+use super::proxy;
 use super::reader::Reader;
 use super::routing::{self, Flavor, Format};
-use super::scalars::{Weight, is_plugin_name};
-use super::typed::{CustomSection, KeySection, NetworkSection, ProviderSection};
+use super::scalars::{Weight, Whole, is_plugin_name};
+use super::typed::{CustomSection, KeySection, NetworkSection, ProviderSection, ProxySection};
+use crate::address::Reach;
+use http::Uri;
 use semver::VersionReq;
 use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 const DEFAULT_HEADER_TEMPLATES: &str = "mustache";
 /// Stands for every model in lists of models.
@@ -29,8 +34,9 @@ pub(super) fn provider(name: String, section: ProviderSection, reader: &mut Read
     let headers = header_templates(section.headers, section.header_templates, &at, reader);
     let mut network_section = section.network_config.unwrap_or_default();
     let retries = routing::retries(&mut network_section, reader);
-    let network = network(network_section, reader);
+    let network = network(network_section, section.proxy_config, reader);
     check_header_owners(headers.as_ref(), &network, &at.key("headers"), reader);
+    check_overrides(custom.request_path_overrides.as_ref(), &network, &at, reader);
     Some(Provider {
         plugin: plugin_request(plugin, &custom, &name, &at, reader)?,
         name,
@@ -190,35 +196,69 @@ fn key(name: String, section: KeySection, reader: &mut Reader<'_>) -> Option<Key
     Some(Key { name, secret: value.value, models, weight, aliases: aliases.unwrap_or_default() })
 }
 
-fn network(section: NetworkSection, reader: &mut Reader<'_>) -> Network {
+/// Where an override is a whole URL, it is a place like `base_url`.
+fn check_overrides(overrides: Option<&Requests<PathOverride>>, network: &Network, at: &At, reader: &mut Reader<'_>) {
+    let at = at.key("custom_provider_config").key("request_path_overrides");
+    for (kind, over) in overrides.iter().flat_map(|Requests(overrides)| overrides) {
+        if let PathOverride::Url(url) = over {
+            check_reach(network.line.reach, url, &at.key(&kind.to_string()), reader);
+        }
+    }
+}
+
+/// What can be seen of an address before its name is resolved.
+fn check_reach(reach: Reach, url: &Uri, at: &At, reader: &mut Reader<'_>) {
+    if let Err(forbidden) = reach.check_host(url.host().unwrap_or_default()) {
+        reader.mistake(at, forbidden.to_string());
+    }
+}
+
+fn network(section: NetworkSection, proxy: Option<ProxySection>, reader: &mut Reader<'_>) -> Network {
     let at = section.at;
+    let request = seconds(section.default_request_timeout_in_seconds, 30);
     let timeouts = Timeouts {
-        connect: seconds(section.connect_timeout_in_seconds, 10),
-        request: seconds(section.default_request_timeout_in_seconds, 30),
+        request,
+        first_token: section.first_token_timeout_in_seconds.map_or(request, |limit| seconds(Some(limit), 0)),
         stream_idle: seconds(section.stream_idle_timeout_in_seconds, 60),
     };
-    let tls = match (section.insecure_skip_verify.unwrap_or_default(), section.ca_cert_pem) {
-        (true, Some(_)) => {
+    let (proxy, of_proxy) = match proxy {
+        Some(section) => proxy::proxy(section, reader),
+        None => (proxy::Proxy::None, Vec::new()),
+    };
+    let own = section.ca_cert_pem.map(|Certificates(certificates)| certificates).unwrap_or_default();
+    let certificates = [own, of_proxy].concat();
+    let tls = match (section.insecure_skip_verify.unwrap_or_default(), certificates.is_empty()) {
+        (true, false) => {
             let message = "`insecure_skip_verify` and `ca_cert_pem` exclude each other; remove one of both";
             reader.mistake(&at.key("insecure_skip_verify"), message);
             Tls::Public
         }
-        (true, None) => {
+        (true, true) => {
             reader.warn(
                 &at.key("insecure_skip_verify"),
                 "anyone on the way to this provider can read and change what is sent, the keys too",
             );
             Tls::Unverified
         }
-        (false, Some(Certificates(certificates))) => Tls::CustomCa(certificates),
-        (false, None) => Tls::Public,
+        (false, false) => Tls::CustomCa(certificates),
+        (false, true) => Tls::Public,
     };
-    Network {
-        base_url: section.base_url.map(|BaseUrl(url)| url),
-        extra_headers: section.extra_headers.map(|Headers(headers)| headers).unwrap_or_default(),
-        tls,
-        timeouts,
+    let reach = if section.allow_private_network.unwrap_or_default() { Reach::Private } else { Reach::Public };
+    let base_url = section.base_url.map(|BaseUrl(url)| url);
+    if let Some(url) = &base_url {
+        check_reach(reach, url, &at.key("base_url"), reader);
     }
+    let max_connections = section.max_conns_per_host.and_then(|Whole(count)| usize::try_from(count).ok());
+    let line = Line {
+        reach,
+        tls,
+        proxy,
+        connect_timeout: seconds(section.connect_timeout_in_seconds, 10),
+        keep_alive: seconds(section.keep_alive_timeout_in_seconds, 50),
+        max_connections: max_connections.and_then(NonZeroUsize::new),
+    };
+    let extra_headers = section.extra_headers.map(|Headers(headers)| headers).unwrap_or_default();
+    Network { base_url, extra_headers, line: Arc::new(line), timeouts }
 }
 
 fn without_repetitions(models: Vec<String>) -> Vec<String> {

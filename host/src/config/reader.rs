@@ -120,23 +120,36 @@ macro_rules! typed {
             }
 
             fn fields() -> &'static [Field] {
-                &[$(Field {
-                    name: stringify!($field),
-                    help: concat!($($help),+),
-                    shape: <$type>::shape,
-                    inside: <$type>::fields,
-                }),+]
+                const {
+                    &[$(Field {
+                        name: plain(stringify!($field)),
+                        help: concat!($($help),+),
+                        shape: <$type>::shape,
+                        inside: <$type>::fields,
+                    }),+]
+                }
             }
 
             fn read(value: &Value, at: &At, reader: &mut Reader<'_>) -> Option<Self> {
                 let map = mapping::<Self>(value, at, reader)?;
                 refuse_unknown_keys(map, at, Self::fields(), &[$($later),*], reader);
-                Some($name { at: at.clone(), $($field: field(map, stringify!($field), at, reader),)+ })
+                Some($name { at: at.clone(), $($field: field(map, plain(stringify!($field)), at, reader),)+ })
             }
         }
     )+};
 }
 pub(super) use typed;
+
+/// A name without what Rust wants before a word of its own: `type` of `r#type`.
+pub(super) const fn plain(name: &'static str) -> &'static str {
+    match name.as_bytes() {
+        [b'r', b'#', rest @ ..] => match std::str::from_utf8(rest) {
+            Ok(rest) => rest,
+            Err(_) => name,
+        },
+        _ => name,
+    }
+}
 
 /// The mapping, where nothing counts as an empty one.
 pub(super) fn mapping<'v, T: Typed>(

@@ -2,6 +2,7 @@
 
 use super::meant::{Isolation, LogFormat, PluginRequest, Strategy};
 use super::mistakes::At;
+use super::proxy::ProxyKind;
 use super::reader::{Reader, Typed};
 use serde_json::{Map, Value};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -194,6 +195,15 @@ impl Choice for Strategy {
     ];
 }
 
+impl Choice for ProxyKind {
+    const WORDS: &[(&'static str, Self)] = &[
+        ("none", ProxyKind::None),
+        ("http", ProxyKind::Http),
+        ("socks5", ProxyKind::Socks5),
+        ("environment", ProxyKind::Environment),
+    ];
+}
+
 macro_rules! typed_choices {
     ($($type:ty),+) => {$(
         impl Typed for $type {
@@ -214,7 +224,7 @@ macro_rules! typed_choices {
         }
     )+};
 }
-typed_choices!(LevelFilter, LogFormat, Isolation, Strategy);
+typed_choices!(LevelFilter, LogFormat, Isolation, Strategy, ProxyKind);
 
 /// A folder, relative to that of the configuration.
 pub(super) struct Folder(pub PathBuf);

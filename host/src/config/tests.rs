@@ -2,6 +2,7 @@
 
 mod examples;
 mod meaning;
+mod proxy;
 mod refused;
 mod secrets;
 

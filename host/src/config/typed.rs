@@ -4,7 +4,8 @@
 use super::meant::{Isolation, LogFormat, PathOverride, PluginRequest, Strategy, Streaming};
 use super::mistakes::At;
 use super::outgoing::{BaseUrl, Certificates, Headers, KeyValue, Requests, Template};
-use super::reader::{Field, Reader, Typed, field, mapping, refuse_unknown_keys, typed};
+use super::proxy::{ProxyKind, ProxyUrl};
+use super::reader::{Field, Reader, Typed, field, mapping, plain, refuse_unknown_keys, typed};
 use super::routing::{Address, Flavor, Format, TargetEntry};
 use super::scalars::{Folder, Listen, Seconds, Weight, Whole};
 use http::HeaderValue;
@@ -162,6 +163,8 @@ typed! {
         headers: Headers<Template>,
         /// The plugin that fills in `headers`. Default: mustache.
         header_templates: PluginRequest,
+        /// The proxy between gateway and service. Absent: none.
+        proxy_config: ProxySection,
         /// Who is tried, in order, where this provider does not answer: `<provider>/<model>`, a provider that has the model
         /// under the same name, or a name of a model.
         fallbacks: Vec<Address>,
@@ -177,7 +180,7 @@ typed! {
         /// What the service's models do: chat, completion or embedding. Short for `allowed_requests`.
         flavor: Flavor,
     } later [
-        "description", "openai_config", "pricing_overrides", "proxy_config", "send_back_raw_request",
+        "description", "openai_config", "pricing_overrides", "send_back_raw_request",
         "send_back_raw_response", "store_raw_request_response",
     ]
 
@@ -217,10 +220,19 @@ typed! {
         /// How long the service may take to begin its answer, to end one that is not streamed, and for all that a plugin
         /// asks of it beforehand. Default: 30.
         default_request_timeout_in_seconds: Seconds,
+        /// How long a stream may take from its headers to its first content. Default: default_request_timeout_in_seconds.
+        first_token_timeout_in_seconds: Seconds,
         /// How long a stream may be silent. Default: 60.
         stream_idle_timeout_in_seconds: Seconds,
-        /// How long connecting may take. Default: 10.
+        /// How long connecting may take, with waiting for a free connection, name, proxy and TLS. Default: 10.
         connect_timeout_in_seconds: Seconds,
+        /// How long an idle connection is kept for the next request. Default: 50.
+        keep_alive_timeout_in_seconds: Seconds,
+        /// How many connections there may be to one host, idle ones too. Each serving thread has its share, at least one.
+        /// Absent: as many as there are requests.
+        max_conns_per_host: Whole<1, 1_000_000>,
+        /// Whether the service may be on this machine or in a private network. Default: false.
+        allow_private_network: bool,
         /// Whether to talk to whoever answers. Only for networks that you trust. Default: false.
         insecure_skip_verify: bool,
         /// Certificates to trust besides the public ones and the system's, in PEM.
@@ -232,9 +244,22 @@ typed! {
         /// And at most. Default: 5000.
         retry_backoff_max: Whole<0, 600_000>,
     } later [
-        "allow_private_network", "beta_header_overrides", "enforce_http2", "keep_alive_timeout_in_seconds",
-        "max_conns_per_host",
+        "beta_header_overrides", "enforce_http2", "http2_ping_interval_in_seconds",
     ]
+
+    /// A proxy between gateway and service.
+    ProxySection {
+        /// none, http, socks5, or environment for what HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY say. Required.
+        r#type: ProxyKind,
+        /// Where the proxy is. Its address is not checked. Required for http and socks5.
+        url: ProxyUrl,
+        /// Who logs in. May be env.NAME.
+        username: KeyValue,
+        /// With what. May be env.NAME.
+        password: KeyValue,
+        /// Certificates to trust besides, for proxies that are talked to in TLS or look into it, in PEM.
+        ca_cert_pem: Certificates,
+    } later []
 
     /// What makes a provider differ from the plugin it builds on.
     CustomSection {

@@ -53,7 +53,7 @@ pub fn to_plugin(failure: &Failure) -> Problem {
         FailureKind::Unsupported => ProblemKind::Unsupported,
         FailureKind::Plugin | FailureKind::Internal => ProblemKind::Internal,
         FailureKind::Unavailable | FailureKind::Overloaded => ProblemKind::Overloaded,
-        FailureKind::Upstream => ProblemKind::Upstream,
+        FailureKind::Upstream | FailureKind::ForbiddenAddress => ProblemKind::Upstream,
         FailureKind::Timeout => ProblemKind::Timeout,
     };
     Problem {

@@ -114,7 +114,7 @@ async fn stream(
     if passes {
         stream.headers = come_down(reply.headers);
     }
-    let limit = candidate.target.config.network.timeouts.request;
+    let limit = candidate.target.config.network.timeouts.first_token;
     tokio::time::timeout(limit, stream.commit(limits.body_bytes)).await.map_err(|_| {
         Failure::new(
             FailureKind::Timeout,

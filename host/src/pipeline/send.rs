@@ -2,20 +2,28 @@
 
 mod body;
 mod clients;
+mod connector;
 mod derived;
+mod dial;
+mod resolve;
+mod tls;
+mod tunnel;
 
 pub use body::UpstreamBody;
 pub use clients::Upstreams;
 pub use derived::{Derived, Lent};
 
 use super::attempt::Attempt;
+use crate::address::Forbidden;
 use crate::error::{Failure, FailureKind};
 use crate::framing::Framing;
 use crate::plugins::api::provider::Auth;
 use bytes::Bytes;
+use connector::NoPlace;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::Full;
 use std::error::Error;
+use std::{io, iter};
 
 /// A planned request, before its headers are finished.
 pub struct Outbound {
@@ -53,7 +61,7 @@ pub async fn send(attempt: &Attempt<'_>, request: Request<Full<Bytes>>) -> Resul
     let Attempt { gateway, call, candidate, .. } = attempt;
     let network = &candidate.target.config.network;
     let name = &candidate.target.config.name;
-    let client = gateway.upstreams.client(&network.tls, network.timeouts.connect).map_err(|error| {
+    let client = gateway.upstreams.client(&network.line).map_err(|error| {
         Failure::new(FailureKind::Unavailable, format!("the provider `{name}` cannot be used now"))
             .detail(format!("providers.{name}.network_config: {error}"))
     })?;
@@ -82,15 +90,48 @@ pub async fn whole(attempt: &Attempt<'_>, request: Request<Full<Bytes>>) -> Resu
 
 /// No reply at all. The error's text may name the address, so it is for the operator.
 fn unreachable(name: &str, error: &hyper_util::client::legacy::Error) -> Failure {
-    let mut detail = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        detail = format!("{detail}: {cause}");
-        source = cause.source();
+    let detail = in_words(error);
+    if causes(error).any(|cause| cause.is::<Forbidden>()) {
+        let message = format!("the provider `{name}` has an address that the gateway does not call");
+        return Failure::new(FailureKind::ForbiddenAddress, message).code("upstream_forbidden_address").detail(detail);
+    }
+    if causes(error).any(|cause| cause.is::<NoPlace>()) {
+        // Of our own making: it must not count as the service being overloaded.
+        let message = format!("every connection that there may be to the provider `{name}` is in use");
+        return Failure::new(FailureKind::Unavailable, message).code("upstream_busy").detail(detail);
     }
     let message = match error.is_connect() {
         true => format!("no connection to the provider `{name}` could be made"),
         false => format!("the provider `{name}` closed the connection without an answer"),
     };
     Failure::upstream(message).code("upstream_unreachable").detail(detail)
+}
+
+/// An error and what caused it, with the advice that there is.
+fn in_words(error: &(dyn Error + 'static)) -> String {
+    let mut said: Vec<String> = Vec::new();
+    for cause in causes(error) {
+        let words = cause.to_string();
+        // Some errors speak for their cause.
+        if said.last().is_none_or(|last| !last.contains(&words)) {
+            said.push(words);
+        }
+    }
+    let is_stranger = |cause: &(dyn Error + 'static)| {
+        use rustls::{CertificateError, Error::InvalidCertificate};
+        matches!(cause.downcast_ref(), Some(InvalidCertificate(CertificateError::UnknownIssuer)))
+    };
+    let advice = match causes(error).any(is_stranger) {
+        true => "; if that is your own authority, add its certificate as network_config.ca_cert_pem",
+        false => "",
+    };
+    format!("{}{advice}", said.join(": "))
+}
+
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    iter::successors(Some(error), |&error| {
+        // An I/O error hides what it was made of.
+        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        inner.map(|inner| inner as &(dyn Error + 'static)).or_else(|| error.source())
+    })
 }

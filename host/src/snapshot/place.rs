@@ -45,7 +45,11 @@ pub fn base_url(
     let Some(text) = preset.map(|preset| preset.base_url.as_str()).or(default) else { return Ok(None) };
     let url: Uri = text.parse().map_err(|_| format!("the plugin's own base URL `{text}` is none"))?;
     match url.scheme_str() {
-        Some("http" | "https") if url.authority().is_some() => Ok(Some(url)),
+        Some("http" | "https") if url.authority().is_some() => {
+            let reach = provider.network.line.reach;
+            reach.check_host(url.host().unwrap_or_default()).map_err(|forbidden| format!("its address {forbidden}"))?;
+            Ok(Some(url))
+        }
         _ => Err(format!("the plugin's own base URL `{text}` is neither http nor https")),
     }
 }

@@ -123,7 +123,7 @@ http {{
             json!({
                 "keys": [{"name": "bench", "value": "sk-bench"}],
                 "models": [model],
-                "network_config": {"base_url": format!("http://{}", self.upstream.address)},
+                "network_config": {"base_url": format!("http://{}", self.upstream.address), "allow_private_network": true},
             })
         };
         // JSON is YAML, and it is easier to write well.

@@ -122,7 +122,7 @@ fn blocks_of_bifrost_paste_in() {
         "network_config": {"base_url": "https://llm.example.com", "insecure_skip_verify": true},
         "custom_provider_config": {"base_provider_type": "openai"}
     }}}"#;
-    assert_eq!(provider(unverified).network.tls, Tls::Unverified);
+    assert_eq!(provider(unverified).network.line.tls, Tls::Unverified);
 
     let own_authority = r#"{"providers": {"internal": {
         "network_config": {"ca_cert_pem": "CERTIFICATE"},
@@ -130,7 +130,9 @@ fn blocks_of_bifrost_paste_in() {
     }}}"#;
     let two = include_str!("ca.pem").replace('\n', "\\n").repeat(2);
     let own_authority = &own_authority.replace("CERTIFICATE", &two);
-    assert!(matches!(&provider(own_authority).network.tls, Tls::CustomCa(certificates) if certificates.len() == 2));
+    assert!(
+        matches!(&provider(own_authority).network.line.tls, Tls::CustomCa(certificates) if certificates.len() == 2)
+    );
 }
 
 #[test]

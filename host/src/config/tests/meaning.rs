@@ -1,9 +1,10 @@
 //! What is accepted and what it means.
 
 use super::{config, provider, read};
+use crate::address::Reach;
 use crate::config::{
-    AllowedRequests, Isolation, LogFormat, PathOverride, PluginRequest, RequestKind, Timeouts, Tls,
-    default_without_file,
+    AllowedRequests, Isolation, Line, LogFormat, Network, PathOverride, PluginRequest, Proxy, RequestKind, Timeouts,
+    Tls, default_without_file,
 };
 use crate::operation::Operation;
 use std::path::{Path, PathBuf};
@@ -190,22 +191,33 @@ fn path_overrides_are_paths_or_urls() {
 fn network() {
     let default = &provider("providers: {a: {}}").network;
     assert!(default.base_url.is_none() && default.extra_headers.is_empty());
-    assert_eq!(default.tls, Tls::Public);
-    let seconds = |connect, request, stream_idle| Timeouts {
-        connect: Duration::from_secs_f64(connect),
+    assert_eq!(default.line.tls, Tls::Public);
+    assert_eq!((&default.line.proxy, default.line.reach), (&Proxy::None, Reach::Public));
+    let seconds = |request, first_token, stream_idle| Timeouts {
         request: Duration::from_secs_f64(request),
+        first_token: Duration::from_secs_f64(first_token),
         stream_idle: Duration::from_secs_f64(stream_idle),
     };
-    assert_eq!(default.timeouts, seconds(10.0, 30.0, 60.0));
+    let connections = |network: &Network| {
+        let Line { connect_timeout, keep_alive, max_connections, .. } = &*network.line;
+        (connect_timeout.as_secs(), keep_alive.as_secs(), max_connections.map(usize::from))
+    };
+    assert_eq!(default.timeouts, seconds(30.0, 30.0, 60.0));
+    assert_eq!(connections(default), (10, 50, None));
 
     let set = &provider(
         "providers: {a: {network_config: {base_url: 'http://[::1]:8080/v1', extra_headers: {X-Key: env.OPENAI_API_KEY},
-            default_request_timeout_in_seconds: 0.5,
-            stream_idle_timeout_in_seconds: 600, connect_timeout_in_seconds: 3}}}",
+            default_request_timeout_in_seconds: 0.5, first_token_timeout_in_seconds: 7,
+            stream_idle_timeout_in_seconds: 600, connect_timeout_in_seconds: 3, keep_alive_timeout_in_seconds: 20,
+            max_conns_per_host: 100, allow_private_network: true}}}",
     )
     .network;
     assert_eq!(set.base_url.as_ref().map(ToString::to_string), Some("http://[::1]:8080/v1".to_owned()));
-    assert_eq!(set.timeouts, seconds(3.0, 0.5, 600.0));
+    assert_eq!(set.timeouts, seconds(0.5, 7.0, 600.0));
+    assert_eq!(connections(set), (3, 20, Some(100)));
+    assert_eq!(set.line.reach, Reach::Private);
+    let hasty = &provider("providers: {a: {network_config: {default_request_timeout_in_seconds: 3}}}").network;
+    assert_eq!(hasty.timeouts, seconds(3.0, 3.0, 60.0), "the first token has as long as the rest of an answer");
     assert_eq!(set.extra_headers[0].0, "x-key");
     assert_eq!(set.extra_headers[0].1, "sk-from-the-environment");
 }
@@ -213,7 +225,7 @@ fn network() {
 #[test]
 fn skipping_the_verification_of_certificates_is_warned_about() {
     let loaded = read("providers: {a: {network_config: {insecure_skip_verify: true}}}");
-    assert_eq!(loaded.config.providers["a"].network.tls, Tls::Unverified);
+    assert_eq!(loaded.config.providers["a"].network.line.tls, Tls::Unverified);
     let expected = "providers.a.network_config.insecure_skip_verify: anyone on the way to this provider can read and \
                     change what is sent, the keys too";
     assert_eq!(loaded.warnings, [expected]);

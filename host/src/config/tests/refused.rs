@@ -1,6 +1,6 @@
 //! What is refused and what the user reads then.
 
-use super::{BASE, env, refusal};
+use super::{BASE, env, provider, refusal};
 use crate::config::{LoadError, load, parse};
 use std::path::Path;
 
@@ -291,6 +291,32 @@ fn addresses() {
         let yaml = format!("providers: {{a: {{network_config: {{base_url: {url}}}}}}}");
         assert_eq!(refusal(&yaml), [format!("providers.a.network_config.base_url (line 1): {message}")]);
     }
+}
+
+/// What a name stands for is seen when it is resolved, so that only what can be seen here is refused here.
+#[test]
+fn private_addresses() {
+    let over = |url: &str| format!("custom_provider_config: {{request_path_overrides: {{responses: '{url}/x'}}}}");
+    let base = |url: &str, more: &str| format!("network_config: {{base_url: '{url}'{more}}}");
+    let at_base = "providers.a.network_config.base_url (line 1)";
+    let at_override = "providers.a.custom_provider_config.request_path_overrides.responses (line 1)";
+    let in_block = |block: &str| format!("providers: {{a: {{{block}}}}}");
+    let only = "which is called only with `network_config: {allow_private_network: true}`";
+    for (host, what) in [
+        ("localhost", "localhost is this machine (RFC 6761)"),
+        ("127.0.0.1", "127.0.0.1 is this machine (RFC 1122)"),
+        ("[::1]", "::1 is this machine (RFC 4291)"),
+        ("192.168.1.7", "192.168.1.7 is in a private network (RFC 1918)"),
+        ("[::ffff:10.0.0.1]", "::ffff:10.0.0.1 is in a private network (RFC 1918)"),
+    ] {
+        let url = format!("http://{host}:8080");
+        assert_eq!(refusal(&in_block(&base(&url, ""))), [format!("{at_base}: {what}, {only}")]);
+        assert_eq!(refusal(&in_block(&over(&url))), [format!("{at_override}: {what}, {only}")]);
+        provider(&in_block(&base(&url, ", allow_private_network: true")));
+    }
+    let never = in_block(&base("http://169.254.169.254", ", allow_private_network: true"));
+    let what = "169.254.169.254 is link-local, where clouds give out credentials (RFC 3927), which is never called";
+    assert_eq!(refusal(&never), [format!("{at_base}: {what}")]);
 }
 
 #[test]
