@@ -37,7 +37,7 @@ impl Plugin for OpenAi {
 
 impl Provider for OpenAi {
     fn capabilities(&self) -> Capabilities {
-        Capabilities::of(operation::names())
+        Capabilities::of(operation::names(self.settings.responses_api))
             .base_url("https://api.openai.com")
             .reads(self.settings.stream_usage.reads().into_iter().chain(self.settings.max_tokens_name.reads()))
     }
@@ -53,8 +53,12 @@ impl Provider for OpenAi {
         let path = format!("{}{}", self.settings.path_prefix, operation.path);
         let mut outgoing = match operation.method {
             "GET" => Outgoing::get(path),
-            _ => Outgoing::post(path).set("model", call.model.as_str()).framing(operation.framing()),
+            _ => Outgoing::post(path).framing(operation.framing()),
         };
+        // Some operations need none.
+        if operation.method != "GET" && !call.model.is_empty() {
+            outgoing = outgoing.set("model", call.model.as_str());
+        }
         outgoing = outgoing.dialect(operation.dialect);
         if operation.name == "chat_completion" {
             outgoing = self.settings.max_tokens_name.apply(outgoing, call)?;

@@ -13,16 +13,22 @@ pub(crate) struct Operation {
     streams: bool,
 }
 
-/// Everything that is asked for in JSON. Transcriptions are sent as multipart forms, in which no member can be edited.
-const OPERATIONS: [Operation; 8] = [
+/// What is sent as a form is edited as JSON is: the host sets the field of the member's name.
+const OPERATIONS: [Operation; 13] = [
     Operation::new("list_models", "/models").get(),
     Operation::new("chat_completion", "/chat/completions").streaming(),
     Operation::new("text_completion", "/completions").streaming(),
     Operation::new("responses", "/responses").streaming().dialect("openai-responses"),
     Operation::new("embedding", "/embeddings"),
-    Operation::new("speech", "/audio/speech"),
-    Operation::new("image_generation", "/images/generations"),
+    Operation::new("speech", "/audio/speech").streaming(),
+    Operation::new("transcription", "/audio/transcriptions").streaming(),
+    Operation::new("translation", "/audio/translations"),
+    Operation::new("image_generation", "/images/generations").streaming(),
+    Operation::new("image_edit", "/images/edits").streaming(),
+    Operation::new("image_variation", "/images/variations"),
     Operation::new("moderation", "/moderations"),
+    // OpenAI has none; many services that speak its API have it here, in one shape.
+    Operation::new("rerank", "/rerank"),
 ];
 
 impl Operation {
@@ -55,8 +61,9 @@ impl Operation {
 }
 
 /// By the names of `allowed_requests`, where a stream is an operation of its own.
-pub(crate) fn names() -> Vec<String> {
-    let streamed = OPERATIONS.iter().filter(|operation| operation.streams);
-    let whole = OPERATIONS.iter().map(|operation| operation.name.to_owned());
+pub(crate) fn names(responses: bool) -> Vec<String> {
+    let served = || OPERATIONS.iter().filter(move |operation| responses || operation.name != "responses");
+    let streamed = served().filter(|operation| operation.streams);
+    let whole = served().map(|operation| operation.name.to_owned());
     whole.chain(streamed.map(|operation| format!("{}_stream", operation.name))).collect()
 }

@@ -113,6 +113,28 @@ mod tests {
     }
 
     #[test]
+    fn services_without_the_responses_api_are_asked_for_chats() {
+        const HAVE_IT: [&str; 10] = [
+            "ollama",
+            "vllm",
+            "sglang",
+            "lm-studio",
+            "llama-cpp",
+            "fireworks",
+            "groq",
+            "huggingface",
+            "openrouter",
+            "xai",
+        ];
+        for preset in super::all() {
+            let settings = serde_json::from_str(&preset.settings).expect("settings that the plugin knows");
+            let serves = OpenAi::new(settings).expect("an instance").capabilities().operations;
+            let has_it = serves.iter().any(|operation| operation == "responses");
+            assert_eq!(has_it, HAVE_IT.contains(&preset.name.as_str()), "{}", preset.name);
+        }
+    }
+
+    #[test]
     fn only_what_runs_on_ones_own_machine_needs_no_key_and_no_tls() {
         for preset in super::all() {
             let local = preset.base_url.starts_with("http://localhost:");

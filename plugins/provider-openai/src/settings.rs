@@ -17,6 +17,8 @@ pub struct Settings {
     pub(crate) path_prefix: String,
     pub(crate) stream_usage: StreamUsage,
     pub(crate) max_tokens_name: TokenLimitName,
+    /// Whether the service has `/responses`. Where it has not, the gateway asks for a chat instead.
+    pub(crate) responses_api: bool,
 }
 
 impl Default for Settings {
@@ -27,6 +29,7 @@ impl Default for Settings {
             path_prefix: "/v1".to_owned(),
             stream_usage: StreamUsage::default(),
             max_tokens_name: TokenLimitName::default(),
+            responses_api: true,
         }
     }
 }
@@ -63,6 +66,11 @@ pub(crate) fn schema() -> Value {
                 "enum": ["as_given", "max_tokens"],
                 "default": "as_given",
                 "description": "what the bound on tokens is called; max_tokens is for services that know the older name only",
+            },
+            "responses_api": {
+                "type": "boolean",
+                "default": true,
+                "description": "whether the service has /responses; where it has not, a chat is asked for instead",
             },
         },
         "additionalProperties": false,
