@@ -9,7 +9,7 @@ mod stream;
 
 pub(crate) use stream::Writing;
 
-use crate::AnthropicMessages;
+use crate::{AnthropicMessages, models};
 use plugway_sdk::{ClientFormat, Event, Place, Problem, Route, Translated};
 
 impl ClientFormat for AnthropicMessages {
@@ -22,7 +22,16 @@ impl ClientFormat for AnthropicMessages {
             streaming: Place::Never,
             ..Route::chat("/v1/messages/count_tokens")
         };
-        vec![Route::chat("/v1/messages"), count_tokens]
+        // OpenAI's callers find their own list at the same place; Anthropic's always send this header.
+        let list = |path: &str| Route {
+            method: "GET".to_owned(),
+            operation: models::OPERATION.to_owned(),
+            model: Place::Never,
+            streaming: Place::Never,
+            ..Route::chat(path)
+        };
+        let lists = ["/v1/models with anthropic-version", "/v1/models/{*id} with anthropic-version"].map(list);
+        [Route::chat("/v1/messages"), count_tokens].into_iter().chain(lists).collect()
     }
 
     fn decode_request(&self, operation: &str, model: &str, streaming: bool, body: &str) -> Result<Translated, Problem> {
@@ -31,6 +40,9 @@ impl ClientFormat for AnthropicMessages {
     }
 
     fn encode_reply(&self, operation: &str, body: &str) -> Result<String, Problem> {
+        if operation == models::OPERATION {
+            return models::anthropic(body);
+        }
         crate::only_chat(operation)?;
         reply::encode(body)
     }

@@ -6,6 +6,7 @@
 //! | `client/` | the same the other way round |
 //! | `assistant.rs`, `parts.rs` | what is said, in both forms; shared by the halves |
 //! | `usage.rs`, `finish.rs` | what it cost and why it ended, in both forms |
+//! | `models.rs` | lists of models, in both forms |
 //! | `wire.rs` | typed views of Anthropic's JSON |
 //!
 //! What the other side cannot say is translated, or dropped and named where it is a hint, or refused with the path of
@@ -15,6 +16,7 @@ mod assistant;
 mod base64;
 mod client;
 mod finish;
+mod models;
 mod parts;
 mod path;
 #[cfg(test)]

@@ -102,7 +102,9 @@ fn other_operations_are_served_between_equals_only() {
     let problem = format().decode_request("count_tokens", "claude", false, "{}").unwrap_err();
     assert_eq!(problem.kind, plugway_sdk::ProblemKind::Unsupported);
     let routes: Vec<String> = format().routes().into_iter().map(|route| route.path).collect();
-    assert_eq!(routes, ["/v1/messages", "/v1/messages/count_tokens"]);
+    let lists = ["/v1/models with anthropic-version", "/v1/models/{*id} with anthropic-version"];
+    assert_eq!(routes[..2], ["/v1/messages", "/v1/messages/count_tokens"]);
+    assert_eq!(routes[2..], lists);
 }
 
 #[test]

@@ -12,7 +12,7 @@ mod tools;
 
 pub(crate) use stream::Reading;
 
-use crate::AnthropicMessages;
+use crate::{AnthropicMessages, models};
 use plugway_sdk::{Event, Header, Problem, Progress, Translated, UpstreamFormat};
 
 impl UpstreamFormat for AnthropicMessages {
@@ -25,6 +25,9 @@ impl UpstreamFormat for AnthropicMessages {
     }
 
     fn decode_reply(&self, operation: &str, body: &str) -> Result<String, Problem> {
+        if operation == models::OPERATION {
+            return models::canonical(body);
+        }
         crate::only_chat(operation)?;
         reply::decode(body)
     }

@@ -36,7 +36,7 @@ impl Provider for Anthropic {
             "count_tokens" => {
                 Outgoing::post("/v1/messages/count_tokens").set("model", call.model.as_str()).framing(Framing::None)
             }
-            "list_models" => Outgoing::get("/v1/models"),
+            "list_models" => Outgoing::get("/v1/models?limit=1000"),
             other => {
                 let message = format!("Anthropic's API has no operation `{other}`");
                 return Err(Problem::new(ProblemKind::Unsupported, message));
