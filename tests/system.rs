@@ -22,6 +22,8 @@ mod upstream;
 
 #[path = "system/accounts.rs"]
 mod accounts;
+#[path = "system/addressing.rs"]
+mod addressing;
 #[path = "system/agreement.rs"]
 mod agreement;
 #[path = "system/architecture.rs"]
@@ -58,8 +60,12 @@ mod hot_reload;
 mod keys_stay;
 #[path = "system/network.rs"]
 mod network;
+#[path = "system/models.rs"]
+mod models;
 #[path = "system/new_projects.rs"]
 mod new_projects;
+#[path = "system/operations.rs"]
+mod operations;
 #[path = "system/pass_through.rs"]
 mod pass_through;
 #[path = "system/plans.rs"]

@@ -3,15 +3,19 @@
 
 mod chunk;
 mod error;
+mod event;
 mod gathered;
 mod members;
+mod usage;
 mod whole;
 
-pub use chunk::{ChunkFacts, Usage, glance, inspect_chunk, inspect_reply, is_only_usage};
+pub use chunk::{ChunkFacts, glance, inspect_chunk, inspect_reply, is_only_usage};
 pub use error::ReportedError;
+pub use event::{Vocabulary, inspect_event};
 pub use gathered::Gathered;
 pub use members::Members;
-pub use whole::as_chunks;
+pub use usage::Usage;
+pub use whole::as_stream;
 
 /// The canonical dialect, by the name that plugins use.
 pub const DIALECT: &str = "openai-chat";

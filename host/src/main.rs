@@ -5,6 +5,7 @@ mod chat;
 mod cli;
 mod config;
 mod error;
+mod form;
 mod framing;
 mod operation;
 mod pipeline;

@@ -32,7 +32,10 @@ operations! {
     Embedding => "embedding",
     Speech => "speech",
     Transcription => "transcription",
+    Translation => "translation",
     ImageGeneration => "image_generation",
+    ImageEdit => "image_edit",
+    ImageVariation => "image_variation",
     Moderation => "moderation",
     Rerank => "rerank",
     CountTokens => "count_tokens",
@@ -44,8 +47,37 @@ operations! {
 impl Operation {
     /// Whether `<name>_stream` is an operation of its own.
     pub fn has_stream(self) -> bool {
-        use Operation::{ChatCompletion, Responses, Speech, TextCompletion, Transcription};
-        matches!(self, TextCompletion | ChatCompletion | Responses | Speech | Transcription)
+        use Operation::{ChatCompletion, Responses, TextCompletion};
+        matches!(self, TextCompletion | ChatCompletion | Responses) || self.streams_events()
+    }
+
+    /// Whether its stream is made of events that say their type, rather than of chunks.
+    pub fn streams_events(self) -> bool {
+        use Operation::{ImageEdit, ImageGeneration, Speech, Transcription};
+        matches!(self, Speech | Transcription | ImageGeneration | ImageEdit)
+    }
+
+    /// Whether callers may send a form, in which files stand, instead of JSON.
+    pub fn takes_form(self) -> bool {
+        use Operation::{File, ImageEdit, ImageVariation, Transcription, Translation};
+        matches!(self, Transcription | Translation | ImageEdit | ImageVariation | File)
+    }
+
+    /// Whether a good answer may be something else than JSON: sound, or a text.
+    pub fn answers_in_bytes(self) -> bool {
+        use Operation::{File, Speech, Transcription, Translation};
+        matches!(self, Speech | Transcription | Translation | File)
+    }
+
+    /// Whether a service has a model of its own for requests that name none.
+    pub fn goes_without_model(self) -> bool {
+        use Operation::{ImageEdit, ImageGeneration, ImageVariation, Moderation};
+        matches!(self, Moderation | ImageGeneration | ImageEdit | ImageVariation)
+    }
+
+    /// The operation that says the same in other words: what a provider is asked for which does not serve this one.
+    pub fn in_other_words(self) -> Option<Operation> {
+        (self == Operation::Responses).then_some(Operation::ChatCompletion)
     }
 }
 

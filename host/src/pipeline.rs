@@ -2,6 +2,7 @@
 //! before it gives.
 
 mod adapt;
+mod address;
 mod admit;
 mod attempt;
 mod call;
@@ -56,7 +57,7 @@ async fn answer(gateway: &Gateway, mut admitted: Admitted) -> Response<ReplyBody
 async fn run(gateway: &Gateway, admitted: &mut Admitted) -> Result<encode::Reply, Failure> {
     let Admitted { call, body, record } = admitted;
     if models::is_list(call) {
-        return encode::whole(call, models::list(call)).await;
+        return encode::whole(call, models::answer(gateway, call).await?).await;
     }
     // A dialect that nobody speaks any more is not worth reading.
     call.speaker()?;

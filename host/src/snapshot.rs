@@ -2,11 +2,13 @@
 //! it to its end, so that no reload can change anything under it.
 
 mod build;
+mod listing;
 mod live;
 mod place;
 mod routes;
 
 pub use build::{HEADER_VARIABLE, Ingredients, Trouble};
+pub use listing::Listing;
 pub use live::Live;
 pub use routes::{ClientRoute, RouteError, Served, Speaker};
 
@@ -48,6 +50,8 @@ pub struct Target {
     /// Why it cannot be used, in words for the operator, where it cannot.
     pub ready: Result<Arc<Ready>, String>,
     pub vitals: Arc<Vitals>,
+    /// Its models by its own word, where the configuration has none.
+    pub listing: Listing,
 }
 
 /// What a usable provider is made of.
@@ -109,8 +113,13 @@ impl Snapshot {
         self.upstream_formats.get(dialect)
     }
 
-    pub fn route(&self, method: &http::Method, path: &str) -> Result<Served<'_>, RouteError> {
-        self.routes.find(method, path)
+    pub fn route(
+        &self,
+        method: &http::Method,
+        path: &str,
+        headers: &http::HeaderMap,
+    ) -> Result<Served<'_>, RouteError> {
+        self.routes.find(method, path, headers)
     }
 
     /// Whether some policy wants to see the chunks of streams; then they cannot pass untouched.

@@ -2,6 +2,7 @@
 //! a type of their own that cannot be printed.
 
 mod access;
+mod cost;
 mod metrics;
 mod one_line;
 mod record;

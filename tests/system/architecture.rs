@@ -20,6 +20,7 @@ const FLOORS: [(&str, u8); 15] = [
     ("chat", 0),
     ("config", 0),
     ("error", 0),
+    ("form", 0),
     ("framing", 0),
     ("operation", 0),
     ("telemetry", 0),

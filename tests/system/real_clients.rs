@@ -12,11 +12,17 @@ use tokio::process::Command;
 
 /// Runs a client script to its end.
 async fn run(script: &str, gateway: &Gateway, provider: &str) {
+    run_at(script, gateway, "", &[provider]).await;
+}
+
+/// The same below this path.
+pub async fn run_at(script: &str, gateway: &Gateway, path: &str, arguments: &[&str]) {
     let python = place("PLUGWAY_PYTHON", "target/venv/bin/python");
     assert!(python.exists(), "{} is not there; `make test` sets it up", python.display());
     let running = Command::new(python)
         .arg(root().join("tests/clients").join(script))
-        .args([&gateway.url, provider])
+        .arg(format!("{}{path}", gateway.url))
+        .args(arguments)
         .env_remove("http_proxy")
         .env_remove("HTTP_PROXY")
         .env("PYTHONDONTWRITEBYTECODE", "1")
@@ -25,7 +31,11 @@ async fn run(script: &str, gateway: &Gateway, provider: &str) {
     let output = tokio::time::timeout(Duration::from_secs(120), running).await.expect("the client ends");
     let output = output.expect("the client starts");
     let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-    assert!(output.status.success(), "{script} over {provider}:\n{text}\nthe gateway's log:\n{}", gateway.log());
+    assert!(
+        output.status.success(),
+        "{script} over {path}{arguments:?}:\n{text}\nthe gateway's log:\n{}",
+        gateway.log()
+    );
 }
 
 fn listing_plain(mut block: Value) -> Value {

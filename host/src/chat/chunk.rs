@@ -1,34 +1,13 @@
 //! What a canonical stream chunk, or a whole answer, means for the call that it belongs to.
 
 use super::error::ReportedError;
+use super::usage::Usage;
 use memchr::memmem::Finder;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::sync::LazyLock;
-
-/// Tokens of one call.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Usage {
-    pub prompt_tokens: u64,
-    pub completion_tokens: u64,
-}
-
-impl Usage {
-    /// None where it is not one. Counting must not decide a call's fate, so whatever is odd counts as nothing.
-    fn read(raw: &RawValue) -> Option<Self> {
-        #[derive(Deserialize)]
-        struct Counts {
-            prompt_tokens: Option<f64>,
-            completion_tokens: Option<f64>,
-        }
-
-        let counts: Counts = serde_json::from_str(raw.get()).ok()?;
-        let tokens = |count: Option<f64>| count.unwrap_or(0.0).max(0.0) as u64;
-        Some(Usage { prompt_tokens: tokens(counts.prompt_tokens), completion_tokens: tokens(counts.completion_tokens) })
-    }
-}
 
 /// What the host must know of a chunk.
 #[derive(Debug, Default, PartialEq)]
@@ -40,6 +19,8 @@ pub struct ChunkFacts {
     pub usage: Option<Usage>,
     /// The upstream reported an error inside the stream.
     pub error: Option<ReportedError>,
+    /// It says of itself that the stream is complete. Chunks never do.
+    pub last: bool,
 }
 
 /// What a chunk says; None where it is not one. Members that the host does not know are not looked at.
@@ -52,6 +33,7 @@ pub fn inspect_chunk(text: &str) -> Option<ChunkFacts> {
         only_usage: choices.is_empty() && usage.is_some(),
         usage,
         error: chunk.error.map(ReportedError::of),
+        last: false,
     })
 }
 
@@ -188,7 +170,7 @@ mod tests {
         let usage = r#""usage":{"prompt_tokens":3,"completion_tokens":5,"total_tokens":8}"#;
         let alone = facts(&format!(r#"{{"choices":[],{usage}}}"#));
         assert!(alone.only_usage);
-        assert_eq!(alone.usage, Some(Usage { prompt_tokens: 3, completion_tokens: 5 }));
+        assert_eq!(alone.usage, Some(Usage { prompt_tokens: 3, completion_tokens: 5, ..Usage::default() }));
         assert!(!facts(&format!(r#"{{"choices":[{{"delta":{{"content":"x"}}}}],{usage}}}"#)).only_usage);
         assert!(!facts(r#"{"choices":[{"delta":{"content":"x"}}],"usage":null}"#).only_usage);
     }

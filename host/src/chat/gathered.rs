@@ -76,7 +76,8 @@ fn merge_item(list: &mut Vec<Value>, item: &Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::as_chunks;
+    use crate::chat::as_stream;
+    use crate::operation::Operation;
 
     fn gathered(chunks: impl IntoIterator<Item = Value>) -> Value {
         let mut gathered = Gathered::default();
@@ -132,7 +133,7 @@ mod tests {
         let answer = json!({"id": "1", "object": "chat.completion", "model": "m", "choices": [{"index": 0,
             "finish_reason": "stop", "logprobs": {"content": [{"token": "a"}]},
             "message": {"role": "assistant", "content": "a"}}], "usage": {"prompt_tokens": 1}});
-        let chunks = as_chunks(&answer.to_string()).expect("an answer");
+        let chunks = as_stream(Operation::ChatCompletion, &answer.to_string()).expect("an answer");
         assert_eq!(gathered(chunks.iter().map(|chunk| serde_json::from_str(chunk).expect("JSON"))), answer);
     }
 }

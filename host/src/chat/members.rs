@@ -49,6 +49,10 @@ impl<'a> Members<'a> {
         self.members.iter().find(|(member, _)| member == name).map(|(_, value)| *value)
     }
 
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.members.iter().map(|(name, _)| name.as_ref())
+    }
+
     /// The string that this member is; None where it is absent or null.
     pub fn string(&self, name: &str) -> Result<Option<Cow<'a, str>>, String> {
         let Some(raw) = self.get(name).filter(|raw| raw.get() != "null") else { return Ok(None) };

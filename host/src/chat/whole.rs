@@ -1,9 +1,46 @@
 //! A whole answer for a caller that asked for a stream.
 
+use crate::operation::Operation;
 use serde_json::{Map, Value, json};
 
-/// One chunk with everything, and one with the usage. None where the answer is not one.
-pub fn as_chunks(reply: &str) -> Option<Vec<String>> {
+/// The answer in the pieces that a stream of the operation is made of. None where the operation has no such pieces, or the
+/// answer is not one of it.
+pub fn as_stream(operation: Operation, reply: &str) -> Option<Vec<String>> {
+    match operation {
+        Operation::ChatCompletion | Operation::Responses => as_chunks(reply),
+        Operation::TextCompletion => as_texts(reply),
+        Operation::Transcription => as_transcript(reply),
+        _ => None,
+    }
+}
+
+/// A completion's chunks look like the whole.
+fn as_texts(reply: &str) -> Option<Vec<String>> {
+    let Value::Object(mut reply) = serde_json::from_str(reply).ok()? else { return None };
+    let usage = reply.remove("usage").filter(|usage| !usage.is_null());
+    let mut chunks = vec![Value::Object(reply.clone()).to_string()];
+    reply.get("choices")?.as_array()?;
+    if let Some(usage) = usage {
+        reply.insert("choices".to_owned(), json!([]));
+        reply.insert("usage".to_owned(), usage);
+        chunks.push(Value::Object(reply).to_string());
+    }
+    Some(chunks)
+}
+
+/// Some models are asked for a stream and say everything at once.
+fn as_transcript(reply: &str) -> Option<Vec<String>> {
+    let reply: Value = serde_json::from_str(reply).ok()?;
+    let text = reply.get("text")?.as_str()?;
+    let mut done = json!({"type": "transcript.text.done", "text": text});
+    if let Some(usage) = reply.get("usage") {
+        done["usage"] = usage.clone();
+    }
+    Some(vec![json!({"type": "transcript.text.delta", "delta": text}).to_string(), done.to_string()])
+}
+
+/// One chunk with everything, and one with the usage.
+fn as_chunks(reply: &str) -> Option<Vec<String>> {
     let Value::Object(mut reply) = serde_json::from_str(reply).ok()? else { return None };
     let choices = reply.remove("choices")?.as_array()?.iter().map(as_delta).collect::<Option<Vec<Value>>>()?;
     let usage = reply.remove("usage").filter(|usage| !usage.is_null());
@@ -53,6 +90,17 @@ mod tests {
             json!({"id": "1", "object": "chat.completion.chunk", "model": "m", "x": true,
             "choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 2}})
         );
+    }
+
+    #[test]
+    fn other_operations_have_pieces_of_their_own() {
+        let text = r#"{"id":"1","choices":[{"text":"Hi","index":0}],"usage":{"total_tokens":2}}"#;
+        let pieces = as_stream(Operation::TextCompletion, text).expect("pieces");
+        assert_eq!(pieces.len(), 2);
+        assert!(pieces[0].contains("Hi") && !pieces[0].contains("usage") && pieces[1].contains("total_tokens"));
+        let pieces = as_stream(Operation::Transcription, r#"{"text":"Hi"}"#).expect("pieces");
+        assert!(pieces[0].contains("text.delta") && pieces[1].contains("text.done"));
+        assert_eq!(as_stream(Operation::ImageGeneration, r#"{"data":[]}"#), None);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::proxy::Proxy;
 use crate::address::Reach;
+use super::models::{Model, Prices};
 use crate::operation::Operation;
 use http::{HeaderName, HeaderValue, Uri};
 use rustls::pki_types::CertificateDer;
@@ -105,7 +106,9 @@ pub struct Provider {
     pub key_less: Option<bool>,
     pub keys: Vec<Key>,
     /// Models that are found by their bare name and listed by `/v1/models`.
-    pub models: Vec<String>,
+    pub models: Vec<Model>,
+    /// The model of every request that addresses the provider by its path.
+    pub model: Option<String>,
     pub network: Network,
     pub allowed: AllowedRequests,
     pub path_overrides: BTreeMap<RequestKind, PathOverride>,
@@ -185,6 +188,19 @@ pub enum Streaming {
     AsAsked,
     Never,
     Only,
+}
+
+impl Provider {
+    /// What a model costs, as far as the configuration says.
+    pub fn prices(&self, model: &str) -> Option<&Prices> {
+        self.models.iter().find(|known| known.name == model)?.prices.as_ref()
+    }
+
+    /// The models that stand in the configuration: the provider's own list, and those of its keys.
+    pub fn model_names(&self) -> impl Iterator<Item = &str> {
+        let of_keys = self.keys.iter().filter_map(|key| key.models.only.as_ref()).flatten().map(String::as_str);
+        self.models.iter().map(|model| model.name.as_str()).chain(of_keys)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -8,6 +8,7 @@ mod at_start;
 mod meaning;
 mod meant;
 mod mistakes;
+mod models;
 mod outgoing;
 mod provider;
 mod proxy;
@@ -22,6 +23,7 @@ mod yaml;
 pub use at_start::{AtStart, PluginsAtStart};
 pub use meant::*;
 pub use mistakes::{LoadError, Mistakes};
+pub use models::{Model, Prices};
 pub use outgoing::base_url;
 pub use outgoing::is_host_controlled;
 pub use proxy::{Login, Proxy, ProxyProtocol, ProxyServer};
@@ -31,7 +33,7 @@ use reader::{Reader, Typed};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use typed::{File, ProviderSection};
+use typed::{File, ListedModelSection, ModelEntry, ProviderSection};
 
 /// A configuration that holds, and what is doubtful in it.
 #[derive(Debug)]
@@ -90,7 +92,8 @@ pub fn listen_address(text: &str) -> Result<SocketAddr, String> {
 pub fn default_without_file(plugins_directories: &[PathBuf]) -> Config {
     const ECHO: &str = "echo";
     let mut reader = Reader::new(Path::new(""), &environment, HashMap::new());
-    let echo = ProviderSection { models: Some(vec![ECHO.to_owned()]), ..ProviderSection::default() };
+    let model = ModelEntry(ListedModelSection { name: Some(ECHO.to_owned()), ..ListedModelSection::default() });
+    let echo = ProviderSection { models: Some(vec![model]), ..ProviderSection::default() };
     let directory = plugins_directories.iter().find(|path| path.is_dir()).or(plugins_directories.first());
     let plugins = typed::PluginsSection {
         directory: directory.cloned().map(scalars::Folder),

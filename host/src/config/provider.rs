@@ -6,6 +6,7 @@ use super::meant::{
     Provider, Streaming, Timeouts, Tls,
 };
 use super::mistakes::At;
+use super::models;
 use super::outgoing::{BaseUrl, Certificates, Headers, Requests, Template};
 use super::proxy;
 use super::reader::Reader;
@@ -24,7 +25,7 @@ const DEFAULT_HEADER_TEMPLATES: &str = "mustache";
 const ANY_MODEL: &str = "*";
 
 pub(super) fn provider(name: String, section: ProviderSection, reader: &mut Reader<'_>) -> Option<Provider> {
-    let ProviderSection { at, plugin, preset, settings, isolation, models, keys, .. } = section;
+    let ProviderSection { at, plugin, preset, settings, isolation, models, model, keys, .. } = section;
     let mut custom = section.custom_provider_config.unwrap_or_default();
     let plugin = plugin.or(section.format.map(|Format(plugin)| plugin));
     let allowed = allowed_requests(custom.allowed_requests.take(), section.flavor, &at, reader);
@@ -45,7 +46,8 @@ pub(super) fn provider(name: String, section: ProviderSection, reader: &mut Read
         isolation: isolation.unwrap_or(Isolation::Shared),
         key_less: custom.is_key_less,
         keys,
-        models: models.map(without_repetitions).unwrap_or_default(),
+        models: models::models(models.unwrap_or_default(), model.as_deref(), reader),
+        model,
         network,
         allowed,
         path_overrides: custom.request_path_overrides.map(|Requests(overrides)| overrides).unwrap_or_default(),
@@ -259,9 +261,4 @@ fn network(section: NetworkSection, proxy: Option<ProxySection>, reader: &mut Re
     };
     let extra_headers = section.extra_headers.map(|Headers(headers)| headers).unwrap_or_default();
     Network { base_url, extra_headers, line: Arc::new(line), timeouts }
-}
-
-fn without_repetitions(models: Vec<String>) -> Vec<String> {
-    let mut seen = BTreeSet::new();
-    models.into_iter().filter(|model| seen.insert(model.clone())).collect()
 }

@@ -220,7 +220,7 @@ pub(super) fn warn_of_unknown_addresses(config: &Config, at: &At, reader: &mut R
 fn is_known(config: &Config, address: &str) -> bool {
     let provider = |name: &str| config.providers.contains_key(name);
     let prefixes = address.match_indices('/').map(|(slash, _)| &address[..slash]);
-    let listed = |provider: &super::Provider| provider.models.iter().any(|model| model == address);
+    let listed = |provider: &super::Provider| provider.models.iter().any(|model| model.name == *address);
     provider(address)
         || prefixes.into_iter().any(provider)
         || config.models.contains_key(address)

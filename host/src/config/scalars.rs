@@ -124,6 +124,48 @@ impl Typed for Weight {
     }
 }
 
+/// US dollars.
+pub(super) struct Price(pub f64);
+
+impl Price {
+    const MAX: f64 = 1e6;
+}
+
+impl Typed for Price {
+    const SHOWN: bool = true;
+
+    fn shape() -> String {
+        "a number of US dollars such as 2.5, not below 0".to_owned()
+    }
+
+    fn read(value: &Value, at: &At, reader: &mut Reader<'_>) -> Option<Self> {
+        let price = value.as_f64().filter(|price| (0.0..=Price::MAX).contains(price));
+        if price.is_none() {
+            reader.wrong::<Self>(at, value);
+        }
+        price.map(Price)
+    }
+}
+
+/// A day of the calendar.
+pub(super) struct Day(pub String);
+
+impl Typed for Day {
+    const SHOWN: bool = true;
+
+    fn shape() -> String {
+        "a day such as 2027-01-31".to_owned()
+    }
+
+    fn read(value: &Value, at: &At, reader: &mut Reader<'_>) -> Option<Self> {
+        let day = value.as_str().filter(|day| humantime::parse_rfc3339(&format!("{day}T00:00:00Z")).is_ok());
+        if day.is_none() {
+            reader.wrong::<Self>(at, value);
+        }
+        day.map(|day| Day(day.to_owned()))
+    }
+}
+
 pub(super) struct Listen(pub SocketAddr);
 
 impl FromStr for Listen {

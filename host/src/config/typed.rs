@@ -7,7 +7,7 @@ use super::outgoing::{BaseUrl, Certificates, Headers, KeyValue, Requests, Templa
 use super::proxy::{ProxyKind, ProxyUrl};
 use super::reader::{Field, Reader, Typed, field, mapping, plain, refuse_unknown_keys, typed};
 use super::routing::{Address, Flavor, Format, TargetEntry};
-use super::scalars::{Folder, Listen, Seconds, Weight, Whole};
+use super::scalars::{Day, Folder, Listen, Price, Seconds, Weight, Whole};
 use http::HeaderValue;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -151,8 +151,11 @@ typed! {
         settings: Settings,
         /// shared: warm instances serve all requests. per-request: each call has a fresh one. Default: shared.
         isolation: Isolation,
-        /// The models that are found without naming the provider, and listed by /v1/models.
-        models: Vec<String>,
+        /// The models that are found without naming the provider, and listed by /v1/models: names, or mappings that say
+        /// more of them.
+        models: Vec<ModelEntry>,
+        /// The model of every request under /providers/NAME, whatever the request says. Absent: the request's own.
+        model: String,
         /// The keys to the service. Requests are spread over those that serve the model.
         keys: Vec<KeySection>,
         /// Where the service is and how to talk to it.
@@ -190,6 +193,36 @@ typed! {
         concurrency: Whole<1, 1_000_000>,
         /// How many wait; more are refused at once with 429. Default: 5000.
         buffer_size: Whole<0, 1_000_000>,
+    } later []
+
+    /// A model and what is known of it.
+    ListedModelSection {
+        /// Its name at the service. Required.
+        name: String,
+        /// What people call it.
+        display_name: String,
+        /// Whether it takes more than text.
+        multimodal: bool,
+        /// US dollars for a million tokens that it reads.
+        input_cost_per_mil_tokens: Price,
+        /// US dollars for a million tokens that it writes.
+        output_cost_per_mil_tokens: Price,
+        /// US dollars for a million tokens read from a cache. Default: the input's.
+        input_cache_read_cost_per_mil_tokens: Price,
+        /// US dollars for a million tokens written to a cache. Default: the input's.
+        input_cache_write_cost_per_mil_tokens: Price,
+        /// The same where they are kept for five minutes. Default: the price of writing to a cache.
+        input_cache_write_5m_cost_per_mil_tokens: Price,
+        /// The same where they are kept for an hour. Default: the price of writing to a cache.
+        input_cache_write_1h_cost_per_mil_tokens: Price,
+        /// How much it can read.
+        max_input_tokens: Whole<1, 1_000_000_000>,
+        /// How much it can write.
+        max_output_tokens: Whole<1, 1_000_000_000>,
+        /// Models to turn to when it fails, each as <provider>/<model> or by its bare name.
+        fallback_models: Vec<String>,
+        /// The day on which the service gives it up: 2027-01-31.
+        deprecation_date: Day,
     } later []
 
     /// One key to a service.
@@ -299,5 +332,30 @@ impl Typed for PolicyEntry {
             }
         };
         Some(PolicyEntry(section))
+    }
+}
+
+/// A model: a section, or its name alone where there is no more to say.
+pub(super) struct ModelEntry(pub ListedModelSection);
+
+impl Typed for ModelEntry {
+    fn shape() -> String {
+        "the name of a model or a mapping".to_owned()
+    }
+
+    fn fields() -> &'static [Field] {
+        ListedModelSection::fields()
+    }
+
+    fn read(value: &Value, at: &At, reader: &mut Reader<'_>) -> Option<Self> {
+        let section = match value {
+            Value::Object(_) => ListedModelSection::read(value, at, reader)?,
+            _ => ListedModelSection {
+                at: at.clone(),
+                name: Some(String::read(value, at, reader)?),
+                ..ListedModelSection::default()
+            },
+        };
+        Some(ModelEntry(section))
     }
 }

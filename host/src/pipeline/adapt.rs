@@ -4,17 +4,18 @@ mod side;
 
 use super::attempt::Attempt;
 use super::call::Call;
+use super::decode::Native;
 use super::headers;
 use super::problem;
 use super::route::Candidate;
-use super::send::{Destination, Outbound};
+use super::send::{Destination, Outbound, Payload};
 use super::url;
 use crate::chat::{self, Members};
 use crate::config::PathOverride;
 use crate::error::{Failure, FailureKind};
+use crate::form;
 use crate::plugins::Configured;
 use crate::plugins::api::provider::{self, Edit, Framing, LocalReply, Outgoing, Step};
-use bytes::Bytes;
 use http::Method;
 use std::sync::Arc;
 use std::time::Duration;
@@ -107,7 +108,7 @@ async fn plan_input(attempt: &Attempt<'_>) -> Result<provider::Call, Failure> {
     let configured = candidate.key().map(|_| headers::API_KEY.to_owned());
     let derived = attempt.gateway.upstreams.derived().live(candidate);
     Ok(provider::Call {
-        operation: request.kind.operation.name().to_owned(),
+        operation: candidate.kind.operation.name().to_owned(),
         model: candidate.model.clone(),
         streaming: candidate.kind.streaming,
         dialect: call.dialect().to_owned(),
@@ -123,13 +124,10 @@ async fn outbound(attempt: &Attempt<'_>, outgoing: Outgoing) -> Result<Adapted, 
     let Attempt { candidate, .. } = attempt;
     let plugin = &candidate.ready.plugin;
     let (body, dropped) = match outgoing.body {
-        provider::Body::Empty => (Bytes::new(), Vec::new()),
-        provider::Body::Replaced(text) => (text.into(), Vec::new()),
-        provider::Body::Translated => in_dialect(attempt, &outgoing.dialect).await?,
-        provider::Body::Edited(edits) => {
-            let (body, dropped) = in_dialect(attempt, &outgoing.dialect).await?;
-            (edit(plugin, &body, &edits)?, dropped)
-        }
+        provider::Body::Empty => (Payload::none(), Vec::new()),
+        provider::Body::Replaced(text) => (Payload::json(text), Vec::new()),
+        provider::Body::Translated => in_dialect(attempt, &outgoing.dialect, &[]).await?,
+        provider::Body::Edited(edits) => in_dialect(attempt, &outgoing.dialect, &checked(plugin, edits)?).await?,
     };
     let over = candidate.target.config.path_overrides.get(&candidate.kind);
     let destination = destination(candidate, &outgoing.method, &outgoing.path, over)?;
@@ -174,14 +172,18 @@ fn destination(
     Ok(Destination { method, url })
 }
 
-/// The body in the dialect that the upstream speaks, and the hints that were lost on the way. Where the dialect is the
-/// caller's, it is what came.
-async fn in_dialect(attempt: &Attempt<'_>, dialect: &str) -> Result<(Bytes, Vec<String>), Failure> {
+/// The body in the dialect that the upstream speaks, with these edits, and the hints that were lost on the way. Where the
+/// dialect is the caller's, it is what came.
+async fn in_dialect(
+    attempt: &Attempt<'_>,
+    dialect: &str,
+    edits: &[form::Edit],
+) -> Result<(Payload, Vec<String>), Failure> {
     let Attempt { call, request, candidate, .. } = attempt;
     if dialect == call.dialect()
         && let Some(native) = request.native_asking(call, candidate.kind.streaming)?
     {
-        return Ok((native, Vec::new()));
+        return Ok((native.payload(edits)?, Vec::new()));
     }
     let canonical = request.canonical_asking(call, candidate.kind.streaming).await?;
     let mut dropped = canonical.dropped.clone();
@@ -194,7 +196,7 @@ async fn in_dialect(attempt: &Attempt<'_>, dialect: &str) -> Result<(Bytes, Vec<
     let body = match format {
         None => canonical.body.clone(),
         Some(format) => {
-            let operation = request.kind.operation.name();
+            let operation = candidate.kind.operation.name();
             let translated = format.encode_request(call.moment, operation, &candidate.model, &canonical.body).await;
             let translated = translated.map_err(problem::from_call)?;
             dropped.extend(translated.dropped.into_iter().filter(|hint| !canonical.dropped.contains(hint)));
@@ -202,7 +204,7 @@ async fn in_dialect(attempt: &Attempt<'_>, dialect: &str) -> Result<(Bytes, Vec<
         }
     };
     call.may_drop(&dropped)?;
-    Ok((body.into(), dropped))
+    Ok((Native::Json(body.into()).payload(edits)?, dropped))
 }
 
 pub fn upstream_format<'a>(
@@ -218,16 +220,14 @@ pub fn upstream_format<'a>(
     })
 }
 
-fn edit(plugin: &Configured, body: &Bytes, edits: &[Edit]) -> Result<Bytes, Failure> {
-    for edit in edits {
+/// Edits of a plugin, all of them JSON.
+fn checked(plugin: &Configured, edits: Vec<Edit>) -> Result<Vec<form::Edit>, Failure> {
+    for edit in &edits {
         let is_json = |text: &String| serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok();
         if !edit.value.as_ref().is_none_or(is_json) {
             let what = format!("its edit of the member `{}` is not JSON", edit.member);
             return Err(problem::from_call(plugin.broke_contract(what)));
         }
     }
-    let edits: Vec<(&str, Option<&str>)> =
-        edits.iter().map(|edit| (edit.member.as_str(), edit.value.as_deref())).collect();
-    let members = Members::of(body).map_err(|error| Failure::invalid(error.to_string()))?;
-    Ok(members.edit(&edits).into())
+    Ok(edits.into_iter().map(|edit| (edit.member, edit.value)).collect())
 }

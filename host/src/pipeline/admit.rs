@@ -1,5 +1,6 @@
 //! admit: HTTP call → Admitted. Which route, which generation, and the body, bounded in size and time.
 
+use super::address::{self, Addressee};
 use super::call::{Call, Gateway};
 use super::encode::Failed;
 use crate::config::Limits;
@@ -9,7 +10,7 @@ use crate::snapshot::{ClientRoute, RouteError, Snapshot};
 use crate::telemetry::Record;
 use bytes::{Bytes, BytesMut};
 use http::header::CONTENT_LENGTH;
-use http::{Method, Request, request};
+use http::{HeaderMap, Method, Request, request};
 use http_body::Body;
 use http_body_util::BodyExt;
 use std::error::Error;
@@ -47,7 +48,7 @@ where
         gateway.access_log.clone(),
     );
     let snapshot = gateway.live.current();
-    let (route, parameters) = match find(&snapshot, &method, uri.path()) {
+    let Found { addressee, route, parameters } = match find(&snapshot, &method, uri.path(), &headers) {
         Ok(found) => found,
         Err(failure) => return Err(Box::new(Failed { failure, route: None, moment, record })),
     };
@@ -57,14 +58,22 @@ where
         Err(failure) => return Err(Box::new(Failed { failure, route: Some(route), moment, record })),
     };
     let (id, deadline) = (record.request_id.clone(), record.began + snapshot.config.limits.total_timeout);
-    let call = Call { snapshot, route, parameters, headers, id, moment, deadline };
+    let call = Call { snapshot, route, addressee, parameters, headers, id, moment, deadline };
     Ok(Admitted { call: Arc::new(call), body, record })
 }
 
-type Found = (Arc<ClientRoute>, Vec<(String, String)>);
+struct Found {
+    addressee: Addressee,
+    route: Arc<ClientRoute>,
+    parameters: Vec<(String, String)>,
+}
 
-fn find(snapshot: &Snapshot, method: &Method, path: &str) -> Result<Found, Failure> {
-    let served = snapshot.route(method, path).map_err(|error| match error {
+fn find(snapshot: &Snapshot, method: &Method, path: &str, headers: &HeaderMap) -> Result<Found, Failure> {
+    let (addressee, below) = address::of(snapshot, path, headers)?;
+    let unsupported = |message| Failure::new(FailureKind::Unsupported, message).code("operation_not_supported");
+    let served = snapshot.route(method, below, headers).map_err(|error| match error {
+        RouteError::NotServed(operation) => unsupported(format!("{operation} is not served: {method} {path}")),
+        RouteError::NoSuchPath if addressee.is_by_path() => unsupported(format!("no provider serves {method} {path}")),
         RouteError::NoSuchPath => {
             Failure::new(FailureKind::NotFound, format!("there is no {method} {path} here")).code("unknown_url")
         }
@@ -73,11 +82,12 @@ fn find(snapshot: &Snapshot, method: &Method, path: &str) -> Result<Found, Failu
                 .code("method_not_allowed")
         }
     })?;
-    Ok((served.route.clone(), served.parameters))
+    let (route, parameters) = (served.route.clone(), served.parameters);
+    Ok(Found { addressee, route, parameters })
 }
 
 /// The whole body. A caller that sends too much, or too slowly, is cut.
-async fn read<B>(mut body: B, headers: &http::HeaderMap, limits: &Limits) -> Result<Bytes, Failure>
+async fn read<B>(mut body: B, headers: &HeaderMap, limits: &Limits) -> Result<Bytes, Failure>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<Box<dyn Error + Send + Sync>>,

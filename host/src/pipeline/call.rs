@@ -1,5 +1,6 @@
 //! What every stage may know of a call.
 
+use super::address::Addressee;
 use super::send::Upstreams;
 use crate::chat;
 use crate::error::Failure;
@@ -22,6 +23,7 @@ pub struct Gateway {
 pub struct Call {
     pub snapshot: Arc<Snapshot>,
     pub route: Arc<ClientRoute>,
+    pub addressee: Addressee,
     /// Parameters of the path.
     pub parameters: Vec<(String, String)>,
     pub headers: HeaderMap,
@@ -32,6 +34,22 @@ pub struct Call {
 }
 
 impl Call {
+    /// A call that the gateway makes for itself while it serves this one.
+    pub fn of_its_own(&self) -> Call {
+        let route =
+            ClientRoute { dialect: chat::DIALECT.to_owned(), format: Speaker::Canonical, ..(*self.route).clone() };
+        Call {
+            snapshot: self.snapshot.clone(),
+            route: Arc::new(route),
+            addressee: Addressee::default(),
+            parameters: Vec::new(),
+            headers: HeaderMap::new(),
+            id: self.id.clone(),
+            moment: self.moment,
+            deadline: self.deadline,
+        }
+    }
+
     pub fn dialect(&self) -> &str {
         &self.route.dialect
     }

@@ -1,16 +1,23 @@
 //! decode: Admitted → Request. What is asked for, of which model, streamed or not; and the body in canonical form, once
 //! somebody needs it.
 
+mod native;
+
+pub use native::Native;
+
 use super::call::Call;
 use super::problem;
 use super::route::fallbacks;
 use crate::chat::Members;
 use crate::config::RequestKind;
-use crate::error::Failure;
+use crate::error::{Failure, FailureKind};
+use crate::form::Form;
+use crate::operation::Operation;
 use crate::plugins::api::client::Place;
 use crate::plugins::{CallError, Configured};
 use crate::telemetry::Record;
 use bytes::Bytes;
+use native::{EMPTY, Fields, asking};
 use std::borrow::Cow;
 use tokio::sync::OnceCell;
 
@@ -29,8 +36,7 @@ pub struct Request {
 
 /// The body, in the dialects that it is needed in.
 struct Body {
-    /// As it came; UTF-8, or nothing.
-    native: Bytes,
+    native: Native,
     canonical: OnceCell<Canonical>,
     /// A policy changed it, so what came must not be sent.
     changed: bool,
@@ -43,33 +49,26 @@ pub struct Canonical {
     pub dropped: Vec<String>,
 }
 
-/// The same body with or without the wish for a stream, and without what is said of one that is not wanted.
-fn asking(body: &[u8], member: &str, streaming: bool) -> Result<String, Failure> {
-    let members = Members::of(body).map_err(|error| Failure::invalid(error.to_string()))?;
-    Ok(match streaming {
-        true => members.edit(&[(member, Some("true"))]),
-        false => members.edit(&[(member, None), ("stream_options", None)]),
-    })
-}
-
-/// What is read where there is no body.
-const EMPTY: &str = "{}";
-
 pub fn decode(call: &Call, body: Bytes, record: &mut Record) -> Result<Request, Failure> {
-    let read = if needs_no_body(call) && body.is_empty() { EMPTY.as_bytes() } else { &body[..] };
-    let members = Members::of(read).map_err(|error| Failure::invalid(error.to_string()))?;
-    let model = model(call, &members)?;
-    let streaming = streaming(call, &members)?;
-    let fallbacks = fallbacks::in_body(&members)?;
-    // It is for us; upstreams would refuse it.
-    let body = if fallbacks.is_some() { members.edit(&[(fallbacks::MEMBER, None)]).into() } else { body.clone() };
+    let mut native = Native::of(call, body)?;
+    let fields = Fields::of(&native, needs_no_body(call))?;
+    let model = model(call, &fields)?;
+    let streaming = streaming(call, &fields)?;
+    let fallbacks = match &fields {
+        Fields::Members(members) => fallbacks::in_body(members)?,
+        Fields::Form(_) => None,
+    };
+    if let (Fields::Members(members), Some(_)) = (fields, &fallbacks) {
+        // It is for us; upstreams would refuse it.
+        native = Native::Json(members.edit(&[(fallbacks::MEMBER, None)]).into());
+    }
     record.model = model.clone().unwrap_or_default();
     Ok(Request {
         kind: RequestKind { operation: call.route.operation, streaming },
         model,
         caller_streams: streaming,
         fallbacks,
-        body: Body { native: body, canonical: OnceCell::new(), changed: false },
+        body: Body { native, canonical: OnceCell::new(), changed: false },
     })
 }
 
@@ -77,12 +76,21 @@ fn needs_no_body(call: &Call) -> bool {
     [&call.route.model, &call.route.streaming].into_iter().all(|place| !matches!(place, Place::Member(_)))
 }
 
-fn model(call: &Call, members: &Members<'_>) -> Result<Option<String>, Failure> {
+fn model(call: &Call, fields: &Fields<'_>) -> Result<Option<String>, Failure> {
+    if matches!(call.route.model, Place::Always | Place::Never) {
+        return Ok(None);
+    }
+    if let Some(pinned) = call.addressee.pinned_model() {
+        return Ok(Some(pinned.to_owned()));
+    }
     let model = match &call.route.model {
-        Place::Member(name) => members.string(name).map_err(|message| Failure::invalid(message).at(name.as_str()))?,
+        Place::Member(name) => fields.string(name).map_err(|message| Failure::invalid(message).at(name.as_str()))?,
         Place::Parameter(name) => call.parameter(name).map(Into::into),
         Place::Always | Place::Never => return Ok(None),
     };
+    if model.is_none() && call.route.operation.goes_without_model() {
+        return Ok(None);
+    }
     let model = model.unwrap_or_default().into_owned();
     check_model(&model).map(|()| Some(model)).map_err(|message| Failure::invalid(message).at("model"))
 }
@@ -99,9 +107,16 @@ fn check_model(model: &str) -> Result<(), &'static str> {
     }
 }
 
-fn streaming(call: &Call, members: &Members<'_>) -> Result<bool, Failure> {
+fn streaming(call: &Call, fields: &Fields<'_>) -> Result<bool, Failure> {
     match &call.route.streaming {
-        Place::Member(name) => members.flag(name).map_err(|message| Failure::invalid(message).at(name.as_str())),
+        Place::Member(name) => {
+            let asked = match call.route.operation {
+                // All speech may come in pieces; what it says is whether they come as events.
+                Operation::Speech => fields.string(name).map(|format| format.as_deref() == Some("sse")),
+                _ => fields.flag(name),
+            };
+            asked.map_err(|message| Failure::invalid(message).at(name.as_str()))
+        }
         Place::Parameter(name) => Ok(call.parameter(name) == Some("true")),
         Place::Always => Ok(true),
         Place::Never => Ok(false),
@@ -109,6 +124,12 @@ fn streaming(call: &Call, members: &Members<'_>) -> Result<bool, Failure> {
 }
 
 impl Request {
+    /// Without model and body.
+    pub fn of_nothing(kind: RequestKind) -> Self {
+        let body = Body { native: Native::Json(Bytes::new()), canonical: OnceCell::new(), changed: false };
+        Request { kind, model: None, caller_streams: false, fallbacks: None, body }
+    }
+
     /// The model's name for a plugin; empty where the request names none.
     pub fn model_name(&self) -> &str {
         self.model.as_deref().unwrap_or_default()
@@ -116,17 +137,30 @@ impl Request {
 
     /// The body as it may be sent to an upstream that speaks the caller's dialect, and that is asked for a stream or not;
     /// None where a policy changed it, or where the dialect has no member for that.
-    pub fn native_asking(&self, call: &Call, streaming: bool) -> Result<Option<Bytes>, Failure> {
+    pub fn native_asking(&self, call: &Call, streaming: bool) -> Result<Option<Cow<'_, Native>>, Failure> {
         let native = Some(&self.body.native).filter(|_| !self.body.changed);
         match (&call.route.streaming, native) {
-            (_, Some(native)) if streaming == self.kind.streaming => Ok(Some(native.clone())),
-            (Place::Member(name), Some(native)) => asking(native, name, streaming).map(|body| Some(body.into())),
+            (_, Some(native)) if streaming == self.kind.streaming => Ok(Some(Cow::Borrowed(native))),
+            (Place::Member(name), Some(native)) => native.asking(name, streaming).map(|body| Some(Cow::Owned(body))),
             (_, Some(_) | None) => Ok(None),
+        }
+    }
+
+    /// Refuses what only its own form can carry: the files would be lost.
+    fn check_translatable(&self, call: &Call) -> Result<(), Failure> {
+        match &self.body.native {
+            Native::Json(_) => Ok(()),
+            Native::Form { .. } => {
+                let operation = call.route.operation;
+                let message = format!("{operation} with a form cannot be translated to what the provider speaks");
+                Err(Failure::new(FailureKind::Unsupported, message).code("operation_not_supported"))
+            }
         }
     }
 
     /// The body in canonical form for an upstream that is asked for a stream or not.
     pub async fn canonical_asking(&self, call: &Call, streaming: bool) -> Result<Cow<'_, Canonical>, Failure> {
+        self.check_translatable(call)?;
         let canonical = self.canonical(call).await?;
         if streaming == self.kind.streaming {
             return Ok(Cow::Borrowed(canonical));
@@ -146,10 +180,7 @@ impl Request {
     }
 
     async fn translate(&self, call: &Call) -> Result<Canonical, Failure> {
-        let native = match self.body.native.is_empty() {
-            true => EMPTY.to_owned(),
-            false => String::from_utf8_lossy(&self.body.native).into_owned(),
-        };
+        let native = self.body.native.text();
         let Some(speaker) = call.speaker()? else { return Ok(Canonical { body: native, dropped: Vec::new() }) };
         let operation = call.route.operation.name();
         let translated = speaker
@@ -165,7 +196,7 @@ impl Request {
         let before = self.body.canonical.take().unwrap_or(Canonical { body: EMPTY.to_owned(), dropped: Vec::new() });
         self.adopt(policy, &before.body, &body).map_err(problem::from_call)?;
         self.body.canonical = OnceCell::new_with(Some(Canonical { body, dropped: before.dropped }));
-        self.body.changed = true;
+        self.body.changed = matches!(self.body.native, Native::Json(_));
         Ok(self)
     }
 
@@ -173,10 +204,17 @@ impl Request {
         let broke = |message: String| policy.broke_contract(format!("the request that it returned: {message}"));
         let members = |body| Members::of(body).map_err(|error| broke(error.to_string()));
         let (before, after) = (members(before.as_bytes())?, members(after.as_bytes())?);
+        if let Native::Form { edits, .. } = &mut self.body.native {
+            edits.extend(Form::edits_between(&before, &after).map_err(broke)?);
+        }
         let model = after.string("model").map_err(broke)?;
         if let Some(model) = model.filter(|model| before.string("model").ok().flatten().as_ref() != Some(model)) {
             check_model(&model).map_err(|message| broke(message.to_owned()))?;
             self.model = Some(model.into_owned());
+        }
+        if matches!(self.body.native, Native::Form { .. }) {
+            // All that a form says is text. An upstream that is not asked for a stream answers whole, which is seen then.
+            return Ok(());
         }
         let streaming = after.flag("stream").map_err(broke)?;
         if before.flag("stream") != Ok(streaming) {
@@ -190,7 +228,8 @@ impl Request {
 
     /// Whether the caller asked for the usage of a stream (`stream_options.include_usage`).
     pub fn wants_usage(&self) -> bool {
-        Members::of(&self.body.native)
+        let Native::Json(body) = &self.body.native else { return false };
+        Members::of(body)
             .ok()
             .and_then(|members| {
                 Members::of(members.get("stream_options")?.get().as_bytes()).ok()?.flag("include_usage").ok()

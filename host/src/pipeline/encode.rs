@@ -1,5 +1,6 @@
 //! encode: an Answer, or a failure → the HTTP reply in the caller's dialect.
 
+mod byte_flow;
 mod outflow;
 mod reply_body;
 
@@ -9,7 +10,7 @@ use super::admit::Admitted;
 use super::call::Call;
 use super::decode::Request;
 use super::problem;
-use super::receive::Answer;
+use super::receive::{Answer, ByteReply};
 use super::review::ChunkReview;
 use super::stream::{AnswerStream, Passing};
 use crate::chat;
@@ -17,15 +18,20 @@ use crate::error::{Failure, Verbatim};
 use crate::plugins::Moment;
 use crate::snapshot::{ClientRoute, Speaker};
 use crate::telemetry::{Outcome, Record};
+use byte_flow::ByteFlow;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use outflow::Outflow;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream; charset=utf-8");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-plugway-request-id");
+const USED_ENDPOINT: HeaderName = HeaderName::from_static("x-bt-used-endpoint");
+const COST: HeaderName = HeaderName::from_static("x-plugway-cost");
 const DROPPED: HeaderName = HeaderName::from_static("x-plugway-dropped");
 
 /// A reply that is ready to go.
@@ -38,6 +44,7 @@ pub struct Reply {
 enum Content {
     Whole(Bytes),
     Stream { stream: Box<AnswerStream>, review: Option<ChunkReview>, wants_usage: bool },
+    Bytes(Box<ByteReply>),
 }
 
 impl Reply {
@@ -54,12 +61,22 @@ pub async fn encode(call: &Call, request: &Request, answer: Answer, dropped: &[S
             Reply { status, headers, content: Content::Whole(body) }
         }
         Answer::Canonical(body) if request.caller_streams => {
-            let chunks = chat::as_chunks(&body).ok_or_else(|| {
-                Failure::upstream("the provider's answer is not what it should be").code("upstream_malformed")
-            })?;
-            stream(call, request, Box::new(AnswerStream::local(chunks)))?
+            match chat::as_stream(call.route.operation, &body) {
+                Some(chunks) => stream(call, request, Box::new(AnswerStream::local(chunks)))?,
+                // There are no pieces that such an answer could be cut into; it says by its type that it is whole.
+                None if call.route.operation.streams_events() => whole(call, body).await?,
+                None => {
+                    return Err(
+                        Failure::upstream("the provider's answer is not what it should be").code("upstream_malformed")
+                    );
+                }
+            }
         }
         Answer::Canonical(body) => whole(call, body).await?,
+        Answer::Bytes(mut reply) => {
+            let headers = std::mem::take(&mut reply.headers);
+            Reply { status: reply.status, headers, content: Content::Bytes(reply) }
+        }
         Answer::Stream(answer) => stream(call, request, answer)?,
     };
     if !dropped.is_empty()
@@ -99,15 +116,20 @@ pub fn answer(admitted: Admitted, reply: Reply) -> Response<ReplyBody> {
     let Admitted { call, mut record, .. } = admitted;
     let Reply { status, mut headers, content } = reply;
     add_request_id(&mut headers, &call.id);
+    add_endpoint(&mut headers, &record);
     record.status = status.as_u16();
     let body = match content {
         Content::Whole(body) => {
             record.outcome = Outcome::Complete;
+            if let Some(cost) = record.cost() {
+                headers.extend(HeaderValue::from_str(&cost.to_string()).map(|value| (COST, value)));
+            }
             ReplyBody::whole(body)
         }
         Content::Stream { stream, review, wants_usage } => {
             ReplyBody::stream(Outflow::new(call, stream, review, wants_usage, record).into_stream())
         }
+        Content::Bytes(reply) => ReplyBody::stream(ByteFlow::new(call, reply, record).into_stream()),
     };
     response(status, headers, body)
 }
@@ -128,6 +150,7 @@ pub async fn failure(failed: Failed) -> Response<ReplyBody> {
         record.fail(verbatim.status, &failure.message);
         let mut headers = verbatim.headers;
         add_request_id(&mut headers, &record.request_id);
+        add_endpoint(&mut headers, &record);
         return response(verbatim.status, headers, ReplyBody::whole(verbatim.body));
     }
     let status = failure.status();
@@ -135,6 +158,7 @@ pub async fn failure(failed: Failed) -> Response<ReplyBody> {
     let body = in_dialect(&failure, route.as_deref(), moment, &record.request_id).await;
     let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, JSON)]);
     add_request_id(&mut headers, &record.request_id);
+    add_endpoint(&mut headers, &record);
     if let Some(milliseconds) = failure.retry_after_ms {
         headers.insert(RETRY_AFTER, HeaderValue::from(milliseconds.div_ceil(1_000)));
     }
@@ -159,6 +183,19 @@ fn add_request_id(headers: &mut HeaderMap, id: &str) {
     if let Ok(value) = HeaderValue::from_str(id) {
         headers.insert(REQUEST_ID, value);
     }
+}
+
+/// Which provider it was; of the names that no header can carry, as routes write them.
+fn add_endpoint(headers: &mut HeaderMap, record: &Record) {
+    if record.provider.is_empty() {
+        return;
+    }
+    let name: Cow<'_, str> = match record.provider.is_ascii() {
+        true => record.provider.as_str().into(),
+        false => utf8_percent_encode(&record.provider, NON_ALPHANUMERIC).into(),
+    };
+    let value = HeaderValue::from_str(&name);
+    headers.extend(value.map(|value| (USED_ENDPOINT, value)));
 }
 
 fn response(status: StatusCode, headers: HeaderMap, body: ReplyBody) -> Response<ReplyBody> {

@@ -7,7 +7,7 @@ use super::hygiene;
 use super::problem;
 use super::route::Candidate;
 use super::scrub::{self, Scrub};
-use super::send::{Lent, Outbound};
+use super::send::{Lent, Outbound, Payload};
 use crate::config::{Secret, is_host_controlled};
 use crate::error::{Failure, FailureKind};
 use crate::plugins::Configured;
@@ -15,11 +15,9 @@ use crate::plugins::api::Header;
 use crate::plugins::api::headers::Variable;
 use crate::plugins::api::provider::{Auth, Placement};
 use crate::snapshot::{HEADER_VARIABLE, Template, Templates};
-use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri};
-use http_body_util::Full;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// What plugins call the configured key.
@@ -30,6 +28,7 @@ const MAX_HEADERS: usize = 64;
 
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("plugway/", env!("CARGO_PKG_VERSION")));
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const ANYTHING: HeaderValue = HeaderValue::from_static("*/*");
 const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
 
 /// The headers that a plugin asks for, as far as it may.
@@ -64,7 +63,7 @@ pub fn for_plugin<'a>(headers: impl Iterator<Item = (&'a HeaderName, &'a HeaderV
 
 /// A request with its secrets in it, and what must be taken out of whatever is said to it.
 pub struct Sealed {
-    pub request: Request<Full<Bytes>>,
+    pub request: Request<Payload>,
     pub scrub: Scrub,
     /// The derived credential among them.
     pub lent: Option<Lent>,
@@ -83,9 +82,16 @@ pub async fn finish(attempt: &Attempt<'_>, outbound: Outbound) -> Result<Sealed,
         headers.extend(passing.map(|(name, value)| (name.clone(), value.clone())));
     }
     headers.insert(USER_AGENT, AGENT);
-    headers.insert(ACCEPT, if framing.is_some() { EVENTS } else { JSON });
+    headers.insert(
+        ACCEPT,
+        match framing {
+            Some(_) => EVENTS,
+            None if candidate.kind.operation.answers_in_bytes() => ANYTHING,
+            None => JSON,
+        },
+    );
     if !body.is_empty() {
-        headers.insert(CONTENT_TYPE, JSON);
+        headers.insert(CONTENT_TYPE, body.content_type.clone());
     }
     for (name, value) in of_plugin {
         headers.insert(name, value);
@@ -117,7 +123,7 @@ pub async fn finish(attempt: &Attempt<'_>, outbound: Outbound) -> Result<Sealed,
     for (name, value) in configured {
         headers.insert(name, value);
     }
-    let mut request = Request::new(Full::new(body));
+    let mut request = Request::new(body);
     *request.method_mut() = destination.method;
     *request.uri_mut() = url;
     *request.headers_mut() = headers;

@@ -1,7 +1,10 @@
 //! receive: an upstream's reply → an Answer. Up to the commit point: a stream comes out of here with its first content,
 //! or not at all.
 
+mod bytes;
 mod patience;
+
+pub use self::bytes::ByteReply;
 
 use super::adapt;
 use super::attempt::Attempt;
@@ -11,7 +14,7 @@ use super::problem;
 use super::scrub::Scrub;
 use super::send::UpstreamReply;
 use super::stream::{AnswerStream, Interpreter, Passing};
-use crate::chat::{self, Members, Usage};
+use crate::chat::{self, Members, Usage, Vocabulary};
 use crate::error::{Failure, FailureKind, Verbatim};
 use crate::framing::Framing;
 use crate::plugins::api::provider::LocalReply;
@@ -25,6 +28,8 @@ pub enum Answer {
     /// A whole answer in canonical form.
     Canonical(String),
     Stream(Box<AnswerStream>),
+    /// No JSON at all, such as sound. It passes as it comes.
+    Bytes(Box<ByteReply>),
 }
 
 impl Answer {
@@ -33,7 +38,7 @@ impl Answer {
         match self {
             Answer::Native(reply) => chat::inspect_reply(reply.canonical.as_ref().ok()?),
             Answer::Canonical(body) => chat::inspect_reply(body),
-            Answer::Stream(_) => None,
+            Answer::Stream(_) | Answer::Bytes(_) => None,
         }
     }
 }
@@ -77,11 +82,18 @@ pub async fn receive(
     if !reply.status.is_success() {
         return Err(refused(attempt, &expected.dialect, scrub, reply).await);
     }
-    match expected.framing {
-        Some(framing) if !is_document(&reply.headers)? => {
-            stream(attempt, expected.dialect, framing, scrub, reply).await
+    let kind = Kind::of(&reply.headers);
+    let may_be_bytes = attempt.candidate.kind.operation.answers_in_bytes();
+    match (expected.framing, kind) {
+        (_, Kind::WebPage) if may_be_bytes || expected.framing.is_some() => {
+            Err(Failure::upstream("the provider answered with a web page where its answer should be")
+                .code("upstream_malformed"))
         }
-        Some(_) | None => whole(attempt, &expected.dialect, scrub, reply).await,
+        (None, Kind::Other | Kind::Events) | (Some(_), Kind::Other) if may_be_bytes => {
+            bytes::receive(attempt, scrub, reply).await
+        }
+        (Some(framing), Kind::Events | Kind::Other) => stream(attempt, expected.dialect, framing, scrub, reply).await,
+        (Some(_) | None, _) => whole(attempt, &expected.dialect, scrub, reply).await,
     }
 }
 
@@ -100,10 +112,13 @@ async fn stream(
         && request.caller_streams
         && !call.snapshot.reviews_chunks();
     let interpreter = if dialect == chat::DIALECT {
-        Interpreter::Canonical
+        Interpreter::canonical(match candidate.kind.operation.streams_events() {
+            true => Vocabulary::Events,
+            false => Vocabulary::Chunks,
+        })
     } else {
         let format = adapt::upstream_format(call, candidate, &dialect)?.clone();
-        Interpreter::format(format, call)
+        Interpreter::format(format, call, candidate.kind.operation)
     };
     let limits = &call.snapshot.config.limits;
     let passing = match passes {
@@ -164,12 +179,12 @@ async fn whole(attempt: &Attempt<'_>, dialect: &str, scrub: &Scrub, reply: Upstr
     canonical.map(Answer::Canonical)
 }
 
-async fn in_canonical_form(attempt: &Attempt<'_>, dialect: &str, text: String) -> Result<String, Failure> {
+pub async fn in_canonical_form(attempt: &Attempt<'_>, dialect: &str, text: String) -> Result<String, Failure> {
     if dialect == chat::DIALECT {
         return Ok(text);
     }
     let format = adapt::upstream_format(attempt.call, attempt.candidate, dialect)?;
-    let operation = attempt.request.kind.operation.name();
+    let operation = attempt.candidate.kind.operation.name();
     let canonical = format.decode_reply(attempt.call.moment, operation, &text).await.map_err(problem::from_call)?;
     problem::checked_object(format, canonical)
 }
@@ -223,14 +238,30 @@ async fn in_words(
     Ok(problem::from_plugin(problem.map_err(problem::from_call)?))
 }
 
-/// Whether a streaming caller got one document instead of a stream.
-fn is_document(headers: &HeaderMap) -> Result<bool, Failure> {
-    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default().to_ascii_lowercase();
-    if kind.starts_with("text/html") {
-        return Err(Failure::upstream("the provider answered with a web page where a stream should be")
-            .code("upstream_malformed"));
+/// What a reply is by its own word.
+#[derive(Clone, Copy)]
+enum Kind {
+    Json,
+    Events,
+    WebPage,
+    Other,
+}
+
+impl Kind {
+    fn of(headers: &HeaderMap) -> Self {
+        match content_type(headers).as_str() {
+            "application/json" => Kind::Json,
+            "text/event-stream" => Kind::Events,
+            "text/html" => Kind::WebPage,
+            _ => Kind::Other,
+        }
     }
-    Ok(kind.split(';').next().is_some_and(|kind| kind.trim() == "application/json"))
+}
+
+/// Without its parameters.
+fn content_type(headers: &HeaderMap) -> String {
+    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
 fn come_down(headers: HeaderMap) -> HeaderMap {

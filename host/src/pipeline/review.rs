@@ -33,7 +33,12 @@ pub async fn answer(call: &Call, request: &Request, answer: Answer) -> Result<An
         let body = match &answer {
             Answer::Canonical(body) => body.clone(),
             Answer::Native(reply) => reply.canonical.clone()?,
-            Answer::Stream(_) => return Ok(answer),
+            // What people could read must not pass unread.
+            Answer::Bytes(reply) if reply.is_text() => {
+                let message = "a policy must read the answer, which is no JSON; ask for `response_format: json`";
+                return Err(Failure::new(FailureKind::Unsupported, message).at("response_format"));
+            }
+            Answer::Stream(_) | Answer::Bytes(_) => return Ok(answer),
         };
         let plugin = plugin(policy)?;
         let context = context(call, request);

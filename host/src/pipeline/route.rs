@@ -6,7 +6,7 @@ pub mod order;
 
 use super::call::Call;
 use super::decode::Request;
-use crate::config::{Key, RequestKind, Strategy, Streaming};
+use crate::config::{Key, Prices, RequestKind, Strategy, Streaming};
 use crate::error::{Failure, FailureKind};
 use crate::snapshot::{Ready, Snapshot, Target};
 use std::sync::Arc;
@@ -19,6 +19,8 @@ pub struct Choice {
     pub asked: Option<String>,
     /// What the provider is asked for, whatever the caller gets.
     pub kind: RequestKind,
+    /// The only key that the caller wants, by its name.
+    only_key: Option<String>,
     /// Its share among those that are as good.
     weight: f64,
 }
@@ -30,6 +32,8 @@ pub struct Candidate {
     /// As the upstream knows it; empty where the request names none.
     pub model: String,
     pub kind: RequestKind,
+    /// What the model costs, as far as the configuration says.
+    pub prices: Option<Prices>,
     /// Index into the provider's keys; None for a key-less one.
     key: Option<usize>,
 }
@@ -43,11 +47,15 @@ impl Candidate {
 impl Choice {
     pub fn candidate(&self, key: Option<usize>) -> Candidate {
         let asked = self.asked.as_deref();
-        let alias = key.and_then(|index| self.target.config.keys[index].aliases.get(asked?));
+        let config = &self.target.config;
+        let alias = key.and_then(|index| config.keys[index].aliases.get(asked?));
+        let model = alias.map(String::as_str).or(asked).unwrap_or_default();
+        let prices = config.prices(asked.unwrap_or_default()).or_else(|| config.prices(model));
         Candidate {
             target: self.target.clone(),
             ready: self.ready.clone(),
-            model: alias.map(String::as_str).or(asked).unwrap_or_default().to_owned(),
+            model: model.to_owned(),
+            prices: prices.copied(),
             kind: self.kind,
             key,
         }
@@ -55,7 +63,7 @@ impl Choice {
 
     /// The keys that serve the model, by their places in the configuration.
     pub fn keys(&self) -> impl Iterator<Item = usize> {
-        keys_serving(&self.target, self.asked.as_deref())
+        keys_serving(&self.target, self.asked.as_deref(), self.only_key.as_deref())
     }
 
     fn is_same_as(&self, other: &Choice) -> bool {
@@ -65,10 +73,12 @@ impl Choice {
 
 /// At least one.
 pub fn route(call: &Call, request: &Request) -> Result<Vec<Choice>, Failure> {
-    let snapshot = &call.snapshot;
-    let (mut choices, refused) = match request.model.as_deref() {
-        None => (everybody(snapshot, request.kind), None),
-        Some(model) => named(snapshot, model, request.kind),
+    let find = |model| addressed(&call.snapshot, model).map(|(target, model)| (target.clone(), model));
+    let addressee = call.addressee.provider(request.model.as_deref(), find)?;
+    let (mut choices, refused) = match (addressee, request.model.as_deref()) {
+        (Some((target, model)), _) => (vec![choice(call, target, model, request.kind)?], None),
+        (None, None) => (everybody(call, request.kind), None),
+        (None, Some(model)) => named(call, model, request.kind),
     };
     let refused = refused.filter(|_| choices.is_empty());
     if let Some(refused) = refused.as_ref().filter(|refused| !refused.may_be_rescued()) {
@@ -76,7 +86,7 @@ pub fn route(call: &Call, request: &Request) -> Result<Vec<Choice>, Failure> {
     }
     for address in fallbacks::of(call, request, choices.first())? {
         let asked = request.model.as_deref().unwrap_or_default();
-        for fallback in fallbacks::choices(snapshot, &address, asked, request.kind) {
+        for fallback in fallbacks::choices(call, &address, asked, request.kind) {
             if !choices.iter().any(|choice| choice.is_same_as(&fallback)) {
                 choices.push(fallback);
             }
@@ -97,19 +107,19 @@ fn nobody_serves(request: &Request) -> Failure {
 }
 
 /// Everybody who serves the operation, in the order of their names.
-fn everybody(snapshot: &Snapshot, kind: RequestKind) -> Vec<Choice> {
-    snapshot.providers().filter_map(|target| choice(target, None, kind).ok()).collect()
+fn everybody(call: &Call, kind: RequestKind) -> Vec<Choice> {
+    call.snapshot.providers().filter_map(|target| choice(call, target, None, kind).ok()).collect()
 }
 
 /// Who serves a model, by whatever name it is asked for; and why the first who should does not.
-fn named(snapshot: &Snapshot, model: &str, kind: RequestKind) -> (Vec<Choice>, Option<Failure>) {
-    let (candidates, strategy) = match targets(snapshot, model) {
+fn named(call: &Call, model: &str, kind: RequestKind) -> (Vec<Choice>, Option<Failure>) {
+    let (candidates, strategy) = match targets(&call.snapshot, model) {
         Ok(found) => found,
         Err(failure) => return (Vec::new(), Some(failure)),
     };
     let (mut choices, mut refusal) = (Vec::with_capacity(candidates.len()), None);
     for Aimed { target, model, weight } in candidates {
-        match choice(target, Some(model), kind) {
+        match choice(call, target, Some(model), kind) {
             Ok(choice) => choices.push(Choice { weight: weight.unwrap_or(choice.weight), ..choice }),
             Err(failure) => _ = refusal.get_or_insert(failure),
         }
@@ -164,18 +174,20 @@ fn addressed<'a>(snapshot: &'a Snapshot, address: &'a str) -> Option<(&'a Arc<Ta
         .filter(|(_, model)| !model.is_empty())
 }
 
-fn choice(target: &Arc<Target>, model: Option<&str>, kind: RequestKind) -> Result<Choice, Failure> {
+/// One provider, whatever the name was that led to it.
+pub fn choice(call: &Call, target: &Arc<Target>, model: Option<&str>, kind: RequestKind) -> Result<Choice, Failure> {
     let config = &target.config;
     let ready = target.ready.as_ref().map_err(|reason| unavailable(target, reason))?;
-    let upstream = RequestKind { streaming: streams(config.streaming, kind), ..kind };
-    if !config.allowed.allows(kind) || !ready.serves(upstream) {
-        return Err(Failure::new(
-            FailureKind::Unsupported,
-            format!("the provider `{}` does not serve {kind}", config.name),
-        )
-        .code("operation_not_supported"));
-    }
-    if !ready.key_less && keys_serving(target, model).next().is_none() {
+    let upstream = served_as(call, target, ready, kind).ok_or_else(|| {
+        let message = format!("the provider `{}` does not serve {kind}", config.name);
+        Failure::new(FailureKind::Unsupported, message).code("operation_not_supported")
+    })?;
+    let only_key = call.addressee.key();
+    let can_pay = match ready.key_less {
+        true => only_key.is_none(),
+        false => keys_serving(target, model, only_key).next().is_some(),
+    };
+    if !can_pay {
         let model = model.unwrap_or_default();
         let message = format!("no key of the provider `{}` serves the model `{model}`", config.name);
         return Err(Failure::new(FailureKind::NotFound, message).at("model").code("model_not_found"));
@@ -185,8 +197,23 @@ fn choice(target: &Arc<Target>, model: Option<&str>, kind: RequestKind) -> Resul
         ready: ready.clone(),
         asked: model.map(str::to_owned),
         kind: upstream,
+        only_key: only_key.map(str::to_owned),
         weight: config.weight,
     })
+}
+
+/// What the provider is asked for, where it may be asked at all: the same, or what says the same in other words. What
+/// callers may ask for is a matter of their own words.
+fn served_as(call: &Call, target: &Target, ready: &Ready, asked: RequestKind) -> Option<RequestKind> {
+    if !target.config.allowed.allows(asked) {
+        return None;
+    }
+    let other = asked.operation.in_other_words().filter(|_| !call.is_canonical());
+    let upstream = |operation| {
+        let kind = RequestKind { operation, ..asked };
+        RequestKind { streaming: streams(target.config.streaming, kind), ..kind }
+    };
+    [Some(asked.operation), other].into_iter().flatten().map(upstream).find(|kind| ready.serves(*kind))
 }
 
 /// Whether the provider is asked for a stream: as the caller asks, unless its service can do only one of both.
@@ -194,12 +221,15 @@ fn streams(service: Streaming, kind: RequestKind) -> bool {
     match service {
         Streaming::AsAsked => kind.streaming,
         Streaming::Never => false,
-        Streaming::Only => kind.operation.has_stream(),
+        // Events of other operations cannot be put together to a whole.
+        Streaming::Only => kind.streaming || kind.operation.has_stream() && !kind.operation.streams_events(),
     }
 }
 
-fn keys_serving(target: &Target, model: Option<&str>) -> impl Iterator<Item = usize> {
-    let serves = move |key: &Key| model.is_none_or(|model| key.models.serves(model));
+fn keys_serving(target: &Target, model: Option<&str>, only: Option<&str>) -> impl Iterator<Item = usize> {
+    let serves = move |key: &Key| {
+        only.is_none_or(|name| *name == key.name) && model.is_none_or(|model| key.models.serves(model))
+    };
     target.config.keys.iter().enumerate().filter_map(move |(index, key)| serves(key).then_some(index))
 }
 

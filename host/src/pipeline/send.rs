@@ -8,10 +8,12 @@ mod dial;
 mod resolve;
 mod tls;
 mod tunnel;
+mod payload;
 
 pub use body::UpstreamBody;
 pub use clients::Upstreams;
 pub use derived::{Derived, Lent};
+pub use payload::Payload;
 
 use super::attempt::Attempt;
 use crate::address::Forbidden;
@@ -21,7 +23,6 @@ use crate::plugins::api::provider::Auth;
 use bytes::Bytes;
 use connector::NoPlace;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
-use http_body_util::Full;
 use std::error::Error;
 use std::{io, iter};
 
@@ -30,7 +31,7 @@ pub struct Outbound {
     pub destination: Destination,
     pub headers: Vec<(HeaderName, HeaderValue)>,
     pub auth: Option<Auth>,
-    pub body: Bytes,
+    pub body: Payload,
     pub dialect: String,
     /// None where the answer is one document.
     pub framing: Option<Framing>,
@@ -57,7 +58,7 @@ pub struct WholeReply {
 }
 
 /// Sends a request and waits for the reply's headers.
-pub async fn send(attempt: &Attempt<'_>, request: Request<Full<Bytes>>) -> Result<UpstreamReply, Failure> {
+pub async fn send(attempt: &Attempt<'_>, request: Request<Payload>) -> Result<UpstreamReply, Failure> {
     let Attempt { gateway, call, candidate, .. } = attempt;
     let network = &candidate.target.config.network;
     let name = &candidate.target.config.name;
@@ -83,7 +84,7 @@ pub async fn send(attempt: &Attempt<'_>, request: Request<Full<Bytes>>) -> Resul
 }
 
 /// Sends a request and waits for the whole reply.
-pub async fn whole(attempt: &Attempt<'_>, request: Request<Full<Bytes>>) -> Result<WholeReply, Failure> {
+pub async fn whole(attempt: &Attempt<'_>, request: Request<Payload>) -> Result<WholeReply, Failure> {
     let UpstreamReply { status, headers, body } = send(attempt, request).await?;
     Ok(WholeReply { status, headers, body: body.whole().await? })
 }

@@ -270,6 +270,7 @@ fn note(record: &mut Record, candidate: &Candidate) {
     record.provider.clone_from(&candidate.target.config.name);
     record.key = candidate.key().map(|key| key.name.clone()).unwrap_or_default();
     record.plugin = format!("{:?}", candidate.ready.plugin.plugin);
+    record.prices = candidate.prices;
     record.upstream_time = None;
 }
 

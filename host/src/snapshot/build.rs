@@ -1,6 +1,7 @@
 //! Makes a generation from a configuration and the plugins that are loaded. Nothing here can fail as a whole: what cannot
 //! be set up is a trouble, and whether troubles are acceptable is for the one who asked.
 
+use super::listing::Listing;
 use super::place::{self, Origin};
 use super::routes::{ClientRoute, Routes, Speaker};
 use super::{Alive, PolicyUse, Ready, Snapshot, Target, Template, Templates, operation};
@@ -9,7 +10,7 @@ use crate::plugins::api::client::Route;
 use crate::plugins::api::policy::Phases;
 use crate::plugins::{CallError, Configured, Kind, Plugin, Watcher};
 use crate::vitals::Vitals;
-use http::{HeaderValue, Method};
+use http::{HeaderName, HeaderValue, Method};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -85,9 +86,8 @@ impl Snapshot {
 fn index_models<'a>(targets: impl Iterator<Item = &'a Arc<Target>>) -> HashMap<String, Vec<Arc<Target>>> {
     let mut index: HashMap<String, Vec<Arc<Target>>> = HashMap::new();
     for target in targets {
-        let of_keys = target.config.keys.iter().filter_map(|key| key.models.only.as_ref()).flatten();
-        for model in target.config.models.iter().chain(of_keys) {
-            let serving = index.entry(model.clone()).or_default();
+        for model in target.config.model_names() {
+            let serving = index.entry(model.to_owned()).or_default();
             if !serving.iter().any(|other| Arc::ptr_eq(other, target)) {
                 serving.push(target.clone());
             }
@@ -208,7 +208,7 @@ impl Builder<'_> {
             ready.map(Arc::new).map_err(|message| self.trouble(format!("providers.{}", provider.name), message));
         let home = home.or_else(|| Origin::of_keys(&provider, ready.as_ref().ok()?));
         let vitals = before.map_or_else(|| Arc::new(Vitals::of(&provider)), |before| before.vitals.clone());
-        Target { config: provider, home, ready, vitals }
+        Target { config: provider, home, ready, vitals, listing: Listing::default() }
     }
 
     async fn provider(&mut self, provider: &config::Provider) -> Result<Ready, String> {
@@ -280,10 +280,17 @@ impl Builder<'_> {
 
 fn client_route(route: Route, dialect: &str, format: &Arc<Configured>) -> Result<ClientRoute, String> {
     let Route { method, path, operation: name, model, streaming } = route;
+    let (path, header) = match path.split_once(" with ") {
+        None => (path, None),
+        Some((path, header)) => {
+            let wrong = |_| format!("the route {path} asks for {header:?}, which is no name of a header");
+            (path.to_owned(), Some(HeaderName::from_bytes(header.as_bytes()).map_err(wrong)?))
+        }
+    };
     let operation = operation(&name).ok_or_else(|| format!("the route {path} has the unknown operation `{name}`"))?;
     let method = Method::from_bytes(method.as_bytes()).map_err(|_| format!("the route {path} has no valid method"))?;
     let format = Speaker::Format(format.clone());
-    Ok(ClientRoute { method, path, dialect: dialect.to_owned(), operation, model, streaming, format })
+    Ok(ClientRoute { method, path, dialect: dialect.to_owned(), operation, model, streaming, format, header })
 }
 
 /// What stands in a template, all of it known.

@@ -1,10 +1,11 @@
 //! Which path means which call, in which dialect. The host mounts the canonical dialect; format plugins mount theirs.
 
-use crate::chat;
+mod canonical;
+
 use crate::operation::Operation;
 use crate::plugins::Configured;
 use crate::plugins::api::client::Place;
-use http::Method;
+use http::{HeaderMap, HeaderName, Method};
 use matchit::{InsertError, Params, Router};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,6 +23,8 @@ pub struct ClientRoute {
     pub model: Place,
     pub streaming: Place,
     pub format: Speaker,
+    /// Only callers who send this header are served here. Others are by the route that asks for none.
+    pub header: Option<HeaderName>,
 }
 
 impl ClientRoute {
@@ -62,6 +65,8 @@ pub enum RouteError {
     NoSuchPath,
     /// The path is there, for these methods.
     OtherMethod(String),
+    /// The path is one of an operation that nobody serves.
+    NotServed(Operation),
 }
 
 #[derive(Default)]
@@ -77,24 +82,7 @@ impl Routes {
     /// The routes of the canonical dialect.
     pub fn canonical() -> Self {
         let mut routes = Routes::default();
-        let chat = ClientRoute {
-            method: Method::POST,
-            path: "/v1/chat/completions".to_owned(),
-            dialect: chat::DIALECT.to_owned(),
-            operation: Operation::ChatCompletion,
-            model: Place::Member("model".to_owned()),
-            streaming: Place::Member("stream".to_owned()),
-            format: Speaker::Canonical,
-        };
-        let models = ClientRoute {
-            method: Method::GET,
-            path: "/v1/models".to_owned(),
-            operation: Operation::ListModels,
-            model: Place::Never,
-            streaming: Place::Never,
-            ..chat.clone()
-        };
-        routes.mount(vec![chat, models]).expect("the canonical routes do not clash");
+        routes.mount(canonical::routes()).expect("the canonical routes do not clash");
         routes
     }
 
@@ -104,7 +92,9 @@ impl Routes {
         for route in routes.into_iter().map(Arc::new) {
             for path in route.paths() {
                 let there = table.entry(path.clone()).or_default();
-                match there.iter().find(|other| other.method == route.method) {
+                match there.iter().find(|other| other.method == route.method && other.header == route.header) {
+                    // Those that ask for a header are looked at first.
+                    None if route.header.is_some() => there.insert(0, route.clone()),
                     None => there.push(route.clone()),
                     Some(other) if path == route.path => {
                         return Err(format!("{} {path} is already served by {}", route.method, other.owner()));
@@ -131,10 +121,17 @@ impl Routes {
         }
     }
 
-    pub fn find(&self, method: &Method, path: &str) -> Result<Served<'_>, RouteError> {
-        let found = self.router.at(path).map_err(|_| RouteError::NoSuchPath)?;
-        let Some(route) = found.value.iter().find(|route| route.method == method) else {
-            let methods: Vec<&str> = found.value.iter().map(|route| route.method.as_str()).collect();
+    pub fn find(&self, method: &Method, path: &str, headers: &HeaderMap) -> Result<Served<'_>, RouteError> {
+        let found = self.router.at(path).map_err(|_| match canonical::not_served(path) {
+            Some(operation) => RouteError::NotServed(operation),
+            None => RouteError::NoSuchPath,
+        })?;
+        let serves = |route: &&Arc<ClientRoute>| {
+            route.method == method && route.header.as_ref().is_none_or(|header| headers.contains_key(header))
+        };
+        let Some(route) = found.value.iter().find(serves) else {
+            let mut methods: Vec<&str> = found.value.iter().map(|route| route.method.as_str()).collect();
+            methods.dedup();
             return Err(RouteError::OtherMethod(methods.join(", ")));
         };
         Ok(Served { route, parameters: owned(&found.params) })
@@ -167,20 +164,24 @@ fn owned(parameters: &Params<'_, '_>) -> Vec<(String, String)> {
 mod tests {
     use super::*;
 
+    fn find<'a>(routes: &'a Routes, method: &Method, path: &str) -> Result<Served<'a>, RouteError> {
+        routes.find(method, path, &HeaderMap::new())
+    }
+
     #[test]
     fn canonical_routes_stand_under_the_proxy_prefix_too() {
         let routes = Routes::canonical();
         for path in ["/v1/chat/completions", "/v1/proxy/v1/chat/completions", "/v1/proxy/chat/completions"] {
-            assert!(routes.find(&Method::POST, path).is_ok(), "{path}");
+            assert!(find(&routes, &Method::POST, path).is_ok(), "{path}");
         }
-        assert_eq!(routes.find(&Method::GET, "/v1/nothing").err(), Some(RouteError::NoSuchPath));
-        let other = routes.find(&Method::GET, "/v1/chat/completions").err();
+        assert_eq!(find(&routes, &Method::GET, "/v1/nothing").err(), Some(RouteError::NoSuchPath));
+        let other = find(&routes, &Method::GET, "/v1/chat/completions").err();
         assert_eq!(other, Some(RouteError::OtherMethod("POST".to_owned())));
     }
 
     fn chat_at(path: &str) -> ClientRoute {
         let routes = Routes::canonical();
-        let chat = routes.find(&Method::POST, "/v1/chat/completions").expect("canonical").route;
+        let chat = find(&routes, &Method::POST, "/v1/chat/completions").expect("canonical").route;
         ClientRoute { path: path.to_owned(), ..chat.as_ref().clone() }
     }
 
@@ -197,7 +198,7 @@ mod tests {
         ] {
             let refused = routes.mount(vec![chat_at("/v1/free"), route]).expect_err(why);
             assert!(refused.contains(why), "{refused}");
-            assert_eq!(routes.find(&Method::POST, "/v1/free").err(), Some(RouteError::NoSuchPath));
+            assert_eq!(find(&routes, &Method::POST, "/v1/free").err(), Some(RouteError::NoSuchPath));
         }
     }
 
@@ -205,10 +206,30 @@ mod tests {
     fn a_path_with_a_parameter_leaves_others_theirs() {
         let mut routes = Routes::canonical();
         routes.mount(vec![chat_at("/v1/{kind}"), chat_at("/v1/things")]).expect("they can be told apart");
-        let path = |path: &str| routes.find(&Method::POST, path).map(|found| found.route.path.clone());
+        let path = |path: &str| find(&routes, &Method::POST, path).map(|found| found.route.path.clone());
         assert_eq!(path("/v1/things"), Ok("/v1/things".to_owned()));
         assert_eq!(path("/v1/others"), Ok("/v1/{kind}".to_owned()));
         assert_eq!(path("/v1/models"), Err(RouteError::OtherMethod("GET".to_owned())));
+    }
+
+    #[test]
+    fn a_route_may_ask_for_a_header() {
+        let mut routes = Routes::canonical();
+        let header = HeaderName::from_static("x-version");
+        let other = ClientRoute {
+            dialect: "other".to_owned(),
+            header: Some(header.clone()),
+            ..chat_at("/v1/chat/completions")
+        };
+        routes.mount(vec![other.clone()]).expect("they can be told apart");
+        assert!(routes.mount(vec![other]).is_err(), "but not two of one header");
+        let with = HeaderMap::from_iter([(header, http::HeaderValue::from_static("1"))]);
+        let dialect = |headers: &HeaderMap| {
+            let found = routes.find(&Method::POST, "/v1/chat/completions", headers);
+            found.map(|found| found.route.dialect.clone()).ok()
+        };
+        assert_eq!(dialect(&with).as_deref(), Some("other"));
+        assert_eq!(dialect(&HeaderMap::new()).as_deref(), Some("openai-chat"));
     }
 
     #[test]
@@ -217,7 +238,7 @@ mod tests {
         before.mount(vec![chat_at("/v1/other")]).expect("free");
         let mut after = Routes::canonical();
         after.remember(&before);
-        let found = after.find(&Method::POST, "/v1/other");
+        let found = find(&after, &Method::POST, "/v1/other");
         assert!(found.is_ok_and(|found| matches!(found.route.format, Speaker::Gone)));
     }
 }

@@ -84,6 +84,9 @@ fn write_text(line: &mut String, record: &Record) {
     for (name, value) in record.numbers() {
         let _ = write!(line, " {name}={value}");
     }
+    if let Some(cost) = record.cost() {
+        let _ = write!(line, " cost_usd={cost}");
+    }
     line.push('\n');
 }
 
@@ -103,6 +106,9 @@ fn write_json(line: &mut String, record: &Record) {
     }
     for (name, value) in record.numbers() {
         let _ = write!(line, ",\"{name}\":{value}");
+    }
+    if let Some(cost) = record.cost() {
+        let _ = write!(line, ",\"cost_usd\":{cost}");
     }
     line.push_str("}\n");
 }

@@ -1,6 +1,7 @@
 //! Counters and histograms in Prometheus' form. Labels take only values that the configuration or the code names, so
 //! that no caller can make them grow.
 
+use super::cost::UsDollars;
 use super::record::{Outcome, Record};
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text::encode};
 use prometheus_client::metrics::counter::Counter;
@@ -9,6 +10,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use std::fmt;
+use std::sync::atomic::AtomicU64;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
@@ -66,6 +68,7 @@ pub struct Metrics {
     seconds: Family<ProviderLabels, Histogram>,
     first_token_seconds: Family<ProviderLabels, Histogram>,
     tokens: Family<TokenLabels, Counter>,
+    cost: Family<ProviderLabels, Counter<f64, AtomicU64>>,
     reloads: Family<ReloadLabels, Counter>,
     reloading: Gauge,
 }
@@ -85,6 +88,7 @@ impl Default for Metrics {
             seconds: Family::new_with_constructor(histogram),
             first_token_seconds: Family::new_with_constructor(histogram),
             tokens: Family::default(),
+            cost: Family::default(),
             reloads: Family::default(),
             reloading: Gauge::default(),
         };
@@ -105,6 +109,8 @@ impl Metrics {
         let first = "From a streamed request's arrival to its first content";
         registry.register_with_unit("first_token", first, Unit::Seconds, self.first_token_seconds.clone());
         registry.register("tokens", "Tokens that upstreams reported", self.tokens.clone());
+        let cost = "US dollars, by the prices of the configuration";
+        registry.register("cost_usd", cost, self.cost.clone());
         registry.register("reloads", "Changes of plugins and configuration", self.reloads.clone());
         registry.register("reloading", "1 as long as changes on disk are taken", self.reloading.clone());
     }
@@ -133,6 +139,9 @@ impl Metrics {
             let tokens = |kind| TokenLabels { provider: provider.provider.clone(), kind: Word(kind) };
             self.tokens.get_or_create(&tokens("prompt")).inc_by(usage.prompt_tokens);
             self.tokens.get_or_create(&tokens("completion")).inc_by(usage.completion_tokens);
+        }
+        if let Some(UsDollars(cost)) = record.cost() {
+            self.cost.get_or_create(&provider).inc_by(cost);
         }
     }
 

@@ -1,7 +1,9 @@
 //! What is known of one request, gathered on its way and written down when it ends, however it ends.
 
+use super::cost::{self, UsDollars};
 use super::{AccessLog, Metrics};
 use crate::chat::Usage;
+use crate::config::Prices;
 use http::{Method, StatusCode};
 use std::any::Any;
 use std::sync::Arc;
@@ -42,6 +44,8 @@ pub struct Record {
     pub outcome: Outcome,
     pub error: Option<String>,
     pub usage: Option<Usage>,
+    /// Of the model that was asked, as far as the configuration says.
+    pub prices: Option<Prices>,
     pub upstream_time: Option<Duration>,
     /// How often somebody was asked.
     pub tries: u32,
@@ -75,6 +79,7 @@ impl Record {
             outcome: Outcome::Open,
             error: None,
             usage: None,
+            prices: None,
             upstream_time: None,
             tries: 0,
             first_token: None,
@@ -103,6 +108,11 @@ impl Record {
         self.status = status.as_u16();
         self.outcome = Outcome::Failed;
         self.error = Some(error.to_owned());
+    }
+
+    /// What it cost, as far as both tokens and prices are known.
+    pub fn cost(&self) -> Option<UsDollars> {
+        Some(cost::of(self.usage?, &self.prices?))
     }
 
     /// The first content went to the caller.

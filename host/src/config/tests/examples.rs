@@ -61,6 +61,7 @@ fn the_reference_is_up_to_date() {
             Some((names @ ("providers" | "models"), rest)) => format!("{names}.<name>.{rest}"),
             _ => path.to_owned(),
         };
+        let path = path.replace("<name>.models.", "<name>.models[].");
         let path = ["keys", "policies", "targets"]
             .iter()
             .fold(path, |path, list| path.replace(&format!("{list}."), &format!("{list}[].")));

@@ -3,8 +3,8 @@
 use super::{config, provider, read};
 use crate::address::Reach;
 use crate::config::{
-    AllowedRequests, Isolation, Line, LogFormat, Network, PathOverride, PluginRequest, Proxy, RequestKind, Timeouts,
-    Tls, default_without_file,
+    AllowedRequests, Isolation, Line, LogFormat, Model, Network, PathOverride, PluginRequest, Prices, Proxy, RequestKind,
+    Timeouts, Tls, default_without_file,
 };
 use crate::operation::Operation;
 use std::path::{Path, PathBuf};
@@ -97,7 +97,10 @@ fn without_a_file_echo_answers() {
     assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(config.plugins.directory, std::env::temp_dir());
     let echo = &config.providers["echo"];
-    assert_eq!((echo.plugin.clone(), echo.models.clone()), (request("echo"), vec!["echo".to_owned()]));
+    assert_eq!(
+        (echo.plugin.clone(), echo.models.clone()),
+        (request("echo"), vec![Model { name: "echo".to_owned(), ..Model::default() }])
+    );
     assert!(echo.keys.is_empty());
 }
 
@@ -245,7 +248,7 @@ providers:
 ";
     let providers = config(yaml).providers;
     assert_eq!(providers["other"].keys[0].secret.expose(), "sk-from-the-environment");
-    assert_eq!(providers["other"].models, ["other"]);
+    assert!(providers["other"].model_names().eq(["other"]));
 }
 
 #[test]
@@ -269,6 +272,35 @@ fn the_rest_of_a_provider() {
     assert_eq!(provider.preset.as_deref(), Some("groq"));
     assert_eq!(serde_json::Value::from(provider.settings.clone()), serde_json::json!({"deep": [1, {"b": null}]}));
     assert_eq!(provider.isolation, Isolation::PerRequest);
-    assert_eq!(provider.models, ["x", "y"]);
+    assert!(provider.model_names().eq(["x", "y"]));
     assert_eq!(provider.key_less, Some(true));
+}
+
+#[test]
+fn models_and_what_is_known_of_them() {
+    let provider = provider(
+        "providers: {a: {model: pinned, custom_provider_config: {is_key_less: true}, models: [plain,
+            {name: priced, display_name: Priced, multimodal: true, input_cost_per_mil_tokens: 3,
+             output_cost_per_mil_tokens: 15.0, input_cache_read_cost_per_mil_tokens: 0.3,
+             input_cache_write_cost_per_mil_tokens: 3.75, input_cache_write_1h_cost_per_mil_tokens: 6,
+             max_input_tokens: 200000, max_output_tokens: 64000, fallback_models: [b/other],
+             deprecation_date: 2027-01-31}]}}",
+    );
+    assert_eq!(provider.model.as_deref(), Some("pinned"));
+    assert!(provider.model_names().eq(["plain", "priced", "pinned"]));
+    assert_eq!(provider.prices("plain"), None);
+    let prices = provider.prices("priced").expect("it has prices");
+    let expected = Prices {
+        input: 3.0,
+        output: 15.0,
+        cache_read: 0.3,
+        cache_write: 3.75,
+        cache_write_5m: 3.75,
+        cache_write_1h: 6.0,
+    };
+    assert_eq!(*prices, expected);
+    let model = &provider.models[1];
+    assert_eq!((model.max_input_tokens, model.max_output_tokens), (Some(200_000), Some(64_000)));
+    assert_eq!(model.fallback_models, ["b/other"]);
+    assert_eq!(model.deprecation_date.as_deref(), Some("2027-01-31"));
 }

@@ -467,3 +467,25 @@ fn a_file_that_cannot_be_read_is_named() {
     assert!(matches!(error, LoadError::Unreadable { .. }));
     assert!(error.to_string().starts_with("cannot read /nowhere/plugway.yaml: "), "{error}");
 }
+
+#[test]
+fn models() {
+    let at = |typed: &str| format!("providers: {{a: {{models: [{typed}]}}}}");
+    let price = "must be a number of US dollars such as 2.5, not below 0, is";
+    let input = "providers.a.models[0].input_cost_per_mil_tokens (line 1):";
+    check(&[
+        (&at("{name: m, input_cost_per_mil_tokens: -1}"), &[&format!("{input} {price} -1")]),
+        (&at("{name: m, input_cost_per_mil_tokens: .nan}"), &[&format!("{input} {price} the string \".nan\"")]),
+        (
+            &at("{multimodal: true}"),
+            &["providers.a.models[0].name (line 1): is missing; it is what the service calls the model"],
+        ),
+        (&at("m, {name: m, max_input_tokens: 1}"), &["providers.a.models[1] (line 1): `m` stands in the list twice"]),
+        (
+            &at("{name: m, deprecation_date: soon}"),
+            &[
+                "providers.a.models[0].deprecation_date (line 1): must be a day such as 2027-01-31, is the string \"soon\"",
+            ],
+        ),
+    ]);
+}

@@ -6,9 +6,8 @@ use crate::pipeline::headers::{self, Sealed};
 use crate::pipeline::hygiene;
 use crate::pipeline::problem;
 use crate::pipeline::scrub::Scrub;
-use crate::pipeline::send::{self, Lent, Outbound, WholeReply};
+use crate::pipeline::send::{self, Lent, Outbound, Payload, WholeReply};
 use crate::plugins::api::provider::{Acquisition, Body, HttpReply, Outgoing};
-use bytes::Bytes;
 use http::StatusCode;
 
 /// A request whose answer the plugin reads.
@@ -46,8 +45,8 @@ pub async fn acquire(attempt: &Attempt<'_>, acquisition: &Acquisition) -> Result
 async fn exchange(attempt: &Attempt<'_>, outgoing: Outgoing) -> Result<(WholeReply, Scrub, Option<Lent>), Failure> {
     let plugin = &attempt.candidate.ready.plugin;
     let body = match outgoing.body {
-        Body::Replaced(text) => Bytes::from(text),
-        Body::Empty => Bytes::new(),
+        Body::Replaced(text) => Payload::json(text),
+        Body::Empty => Payload::none(),
         Body::Translated | Body::Edited(_) => {
             return Err(problem::from_call(plugin.broke_contract("a side request cannot carry the caller's body")));
         }

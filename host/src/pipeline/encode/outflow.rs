@@ -1,6 +1,7 @@
 //! A stream on its way to the caller. After its first byte there is no other status: what fails now becomes an error event
 //! in the caller's dialect, and never a clean end.
 
+use super::reply_body::Broken;
 use crate::chat;
 use crate::error::{Failure, FailureKind};
 use crate::framing::write_sse;
@@ -39,10 +40,10 @@ impl Outflow {
         Outflow { call, stream, review, wants_usage, state: String::new(), record, ended: false }
     }
 
-    pub fn into_stream(self) -> impl Stream<Item = Bytes> + Send {
+    pub fn into_stream(self) -> impl Stream<Item = Result<Bytes, Broken>> + Send {
         unfold(self, |mut outflow| async move {
             let bytes = outflow.next().await?;
-            Some((bytes, outflow))
+            Some((Ok(bytes), outflow))
         })
     }
 
@@ -118,7 +119,8 @@ impl Outflow {
             for chunk in chunks {
                 write_sse("", chunk, out);
             }
-            if complete {
+            // Events say by themselves which of them is the last.
+            if complete && !call.route.operation.streams_events() {
                 write_sse("", chat::DONE, out);
             }
             return Ok(());

@@ -18,6 +18,9 @@ const MAX: usize = 16;
 /// The addresses, in order: the body's, else the header's, else those of the model's name, else those of the provider that
 /// is tried first.
 pub fn of(call: &Call, request: &Request, first: Option<&Choice>) -> Result<Vec<String>, Failure> {
+    if call.addressee.is_alone() {
+        return Ok(Vec::new());
+    }
     if let Some(said) = &request.fallbacks {
         return Ok(said.clone());
     }
@@ -60,13 +63,14 @@ fn bounded(addresses: Vec<String>) -> Result<Vec<String>, Failure> {
 }
 
 /// Who that is. An address that nobody serves, or that cannot be used now, is passed over.
-pub fn choices(snapshot: &Snapshot, address: &str, asked: &str, kind: RequestKind) -> Vec<Choice> {
+pub fn choices(call: &Call, address: &str, asked: &str, kind: RequestKind) -> Vec<Choice> {
+    let snapshot = &call.snapshot;
     if !snapshot.config.models.contains_key(address)
         && let Some((target, model)) = aim(snapshot, address, bare(snapshot, asked))
     {
-        return choice(target, Some(model), kind).into_iter().collect();
+        return choice(call, target, Some(model), kind).into_iter().collect();
     }
-    named(snapshot, address, kind).0
+    named(call, address, kind).0
 }
 
 /// A model's name without its provider.

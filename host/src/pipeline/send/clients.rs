@@ -2,15 +2,14 @@
 
 use super::connector::Connector;
 use super::derived::Derived;
+use super::payload::Payload;
 use crate::config::Line;
-use bytes::Bytes;
-use http_body_util::Full;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-pub type HttpClient = Client<Connector, Full<Bytes>>;
+pub type HttpClient = Client<Connector, Payload>;
 
 const MAX_IDLE_PER_HOST: usize = 512;
 /// For each connection. Hyper's own buffers grow with what comes, up to 400 KB; thousands of streams would hold a

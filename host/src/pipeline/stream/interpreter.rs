@@ -1,9 +1,10 @@
 //! Who understands the frames of a stream: the host, where they are canonical chunks, else a format.
 
 use super::{Batch, Look, Passing};
-use crate::chat;
+use crate::chat::{self, ChunkFacts, Vocabulary};
 use crate::error::Failure;
 use crate::framing::Frame;
+use crate::operation::Operation;
 use crate::pipeline::call::Call;
 use crate::pipeline::problem;
 use crate::plugins::api::Event;
@@ -12,8 +13,15 @@ use crate::plugins::{Configured, Moment};
 use std::sync::Arc;
 
 pub enum Interpreter {
-    Canonical,
+    Canonical(Canonical),
     Format(Decoding),
+}
+
+/// A stream of the canonical dialect.
+pub struct Canonical {
+    vocabulary: Vocabulary,
+    /// An event has come that may be the last.
+    complete: bool,
 }
 
 /// A stream that a format decodes.
@@ -25,15 +33,19 @@ pub struct Decoding {
 }
 
 impl Interpreter {
-    pub fn format(format: Arc<Configured>, call: &Call) -> Self {
-        let operation = call.route.operation.name().to_owned();
+    pub fn canonical(vocabulary: Vocabulary) -> Self {
+        Interpreter::Canonical(Canonical { vocabulary, complete: false })
+    }
+
+    pub fn format(format: Arc<Configured>, call: &Call, operation: Operation) -> Self {
+        let operation = operation.name().to_owned();
         Interpreter::Format(Decoding { format, moment: call.moment, operation, state: String::new() })
     }
 
     /// What the frames say. Where they pass as they came, their bytes go along; what comes after the end does not.
     pub(super) async fn interpret(&mut self, frames: Vec<Frame>, ended: bool, passing: Passing, look: Look) -> Batch {
         let mut batch = match (self, passing) {
-            (Interpreter::Canonical, passing) => canonical(frames, passing, look),
+            (Interpreter::Canonical(canonical), passing) => canonical.read(frames, ended, passing, look),
             (Interpreter::Format(decoding), Passing::AsItComes { .. }) => decoding.observe(frames, ended, look).await,
             (Interpreter::Format(decoding), Passing::Translated) => {
                 let events: Vec<Event> = frames.into_iter().filter_map(event).collect();
@@ -47,36 +59,49 @@ impl Interpreter {
     }
 }
 
-fn canonical(frames: Vec<Frame>, passing: Passing, look: Look) -> Batch {
-    let mut batch = Batch::default();
-    let passes = passing != Passing::Translated;
-    for frame in frames {
-        if frame.data.trim().is_empty() {
-            batch.raw.extend(passes.then_some(frame.raw));
-            continue;
+impl Canonical {
+    fn read(&mut self, frames: Vec<Frame>, ended: bool, passing: Passing, look: Look) -> Batch {
+        let mut batch = Batch::default();
+        let passes = passing != Passing::Translated;
+        for frame in frames {
+            if frame.data.trim().is_empty() {
+                batch.raw.extend(passes.then_some(frame.raw));
+                continue;
+            }
+            if frame.data.trim() == chat::DONE {
+                batch.raw.extend(passes.then_some(frame.raw));
+                batch.end = Some(Ok(()));
+                break;
+            }
+            let Some(facts) = self.facts(&frame.data, look) else {
+                batch.end = Some(Err(malformed()));
+                break;
+            };
+            if let Some(error) = facts.error {
+                batch.end = Some(Err(problem::from_answer(error)));
+                break;
+            }
+            self.complete |= facts.last;
+            batch.content |= facts.content;
+            batch.usage = facts.usage.or(batch.usage);
+            match passing {
+                Passing::AsItComes { usage: false } if facts.only_usage => {}
+                Passing::AsItComes { .. } => batch.raw.push(frame.raw),
+                Passing::Translated => batch.chunks.push(frame.data),
+            }
         }
-        if frame.data.trim() == chat::DONE {
-            batch.raw.extend(passes.then_some(frame.raw));
+        if ended && self.complete && batch.end.is_none() {
             batch.end = Some(Ok(()));
-            break;
         }
-        let Some(facts) = look.at(&frame.data) else {
-            batch.end = Some(Err(malformed()));
-            break;
-        };
-        if let Some(error) = facts.error {
-            batch.end = Some(Err(problem::from_answer(error)));
-            break;
-        }
-        batch.content |= facts.content;
-        batch.usage = facts.usage.or(batch.usage);
-        match passing {
-            Passing::AsItComes { usage: false } if facts.only_usage => {}
-            Passing::AsItComes { .. } => batch.raw.push(frame.raw),
-            Passing::Translated => batch.chunks.push(frame.data),
+        batch
+    }
+
+    fn facts(&self, data: &str, look: Look) -> Option<ChunkFacts> {
+        match self.vocabulary {
+            Vocabulary::Chunks => look.at(data),
+            Vocabulary::Events => chat::inspect_event(data),
         }
     }
-    batch
 }
 
 impl Decoding {

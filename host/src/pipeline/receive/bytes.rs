@@ -1,0 +1,50 @@
+//! Answers that are no JSON, such as sound. They have no dialect and are never held as a whole.
+
+use super::Answer;
+use crate::error::{Failure, FailureKind};
+use crate::pipeline::attempt::Attempt;
+use crate::pipeline::scrub::Scrub;
+use crate::pipeline::send::{UpstreamBody, UpstreamReply};
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+
+/// Such an answer, its first bytes read.
+pub struct ByteReply {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    first: Option<Bytes>,
+    body: UpstreamBody,
+    scrub: Scrub,
+}
+
+impl ByteReply {
+    /// The next bytes; None at the end.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
+        let bytes = match self.first.take() {
+            Some(first) => Some(first),
+            None => self.body.next().await.map_err(|failure| self.scrub.failure(failure))?,
+        };
+        Ok(bytes.map(|bytes| self.scrub.answer(bytes)))
+    }
+
+    /// Whether people could read it.
+    pub fn is_text(&self) -> bool {
+        let kind = super::content_type(&self.headers);
+        kind.starts_with("text/") || kind == "application/x-subrip"
+    }
+}
+
+/// Up to the first bytes.
+pub async fn receive(attempt: &Attempt<'_>, scrub: &Scrub, reply: UpstreamReply) -> Result<Answer, Failure> {
+    let UpstreamReply { status, headers, mut body } = reply;
+    let limit = attempt.candidate.target.config.network.timeouts.request;
+    let first = tokio::time::timeout(limit, body.next()).await.map_err(|_| {
+        Failure::new(
+            FailureKind::Timeout,
+            format!("nothing of the provider's answer came within {} s", limit.as_secs_f64()),
+        )
+        .code("upstream_timeout")
+    })??;
+    let reply = ByteReply { status, headers: super::come_down(headers), first, body, scrub: scrub.clone() };
+    Ok(Answer::Bytes(Box::new(reply)))
+}
