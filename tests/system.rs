@@ -58,10 +58,10 @@ mod health;
 mod hot_reload;
 #[path = "system/keys_stay.rs"]
 mod keys_stay;
-#[path = "system/network.rs"]
-mod network;
 #[path = "system/models.rs"]
 mod models;
+#[path = "system/network.rs"]
+mod network;
 #[path = "system/new_projects.rs"]
 mod new_projects;
 #[path = "system/operations.rs"]

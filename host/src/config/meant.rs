@@ -1,8 +1,8 @@
 //! The configuration as it is meant: checked, resolved, and unable to hold a wrong value.
 
+use super::models::{Model, Prices};
 use super::proxy::Proxy;
 use crate::address::Reach;
-use super::models::{Model, Prices};
 use crate::operation::Operation;
 use http::{HeaderName, HeaderValue, Uri};
 use rustls::pki_types::CertificateDer;

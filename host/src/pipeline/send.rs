@@ -5,10 +5,10 @@ mod clients;
 mod connector;
 mod derived;
 mod dial;
+mod payload;
 mod resolve;
 mod tls;
 mod tunnel;
-mod payload;
 
 pub use body::UpstreamBody;
 pub use clients::Upstreams;

@@ -1,18 +1,14 @@
-//! What is measured and what it is set up with: the upstream, nginx and Plugway in a temporary folder.
+//! What is measured and what it is set up with: the upstream and nginx, in a temporary folder; Plugway is in `plugway.rs`.
 
 use crate::process::{self, GATEWAY_CORE, Process};
 use crate::upstream::{Dialect, Upstream};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use bytes::Bytes;
 use serde_json::json;
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
-
-/// How long Plugway waits for its folders to be quiet.
-pub(crate) const DEBOUNCE: Duration = Duration::from_millis(100);
 
 pub(crate) struct Options {
     pub(crate) rounds: usize,
@@ -40,7 +36,7 @@ pub(crate) struct Gateway {
     pub(crate) process: Process,
     pub(crate) address: SocketAddr,
     /// Where it does not collect answers before it passes them on.
-    unbuffered: SocketAddr,
+    pub(crate) unbuffered: SocketAddr,
 }
 
 /// A way to the upstream: an address, and what to ask there.
@@ -49,7 +45,7 @@ pub(crate) struct Route {
     pub(crate) name: &'static str,
     pub(crate) address: SocketAddr,
     pub(crate) path: &'static str,
-    model: &'static str,
+    model: String,
 }
 
 impl Lab {
@@ -104,73 +100,6 @@ http {{
         Ok(Gateway { process, address, unbuffered: address })
     }
 
-    /// Plugway on these cores, or none where there is none yet.
-    pub(crate) async fn plugway(&self, cores: &str) -> Result<Option<Gateway>> {
-        let Some(mut gateway) = self.start_plugway(cores)? else { return Ok(None) };
-        gateway.process.listens(gateway.address).await.context("plugway")?;
-        Ok(Some(gateway))
-    }
-
-    /// The same without waiting until it listens.
-    pub(crate) fn start_plugway(&self, cores: &str) -> Result<Option<Gateway>> {
-        if !self.options.plugway.exists() {
-            eprintln!("  {} does not exist; only nginx is measured", self.options.plugway.display());
-            return Ok(None);
-        }
-        let address = free_address()?;
-        self.copy_plugins()?;
-        let provider = |model: &str| {
-            json!({
-                "keys": [{"name": "bench", "value": "sk-bench"}],
-                "models": [model],
-                "network_config": {"base_url": format!("http://{}", self.upstream.address), "allow_private_network": true},
-            })
-        };
-        // JSON is YAML, and it is easier to write well.
-        let config = json!({
-            "listen": address.to_string(),
-            "plugins": {
-                "directory": self.plugins(),
-                "cache_directory": self.cache(),
-                "debounce_ms": DEBOUNCE.as_millis() as u64,
-            },
-            "log": {"access": true},
-            "providers": {"openai": provider("gpt-4o-mini"), "anthropic": provider("claude-sonnet-4-5")},
-        });
-        // In a folder of its own: Plugway watches it, and logs that grow beside the file would keep waking the watcher.
-        let folder = self.file("config");
-        fs::create_dir_all(&folder)?;
-        let file = folder.join("plugway.yaml");
-        fs::write(&file, config.to_string())?;
-        let arguments = ["serve", "--config", text(&file)?];
-        let process = Process::start(cores, &self.options.plugway, &arguments, self.file("plugway.log"))?;
-        Ok(Some(Gateway { process, address, unbuffered: address }))
-    }
-
-    /// The gateway's own copy of the plugins, which a benchmark may change.
-    pub(crate) fn plugins(&self) -> PathBuf {
-        self.file("plugins")
-    }
-
-    /// Where compiled plugins lie.
-    pub(crate) fn cache(&self) -> PathBuf {
-        self.file("cache")
-    }
-
-    fn copy_plugins(&self) -> Result<()> {
-        fs::create_dir_all(self.plugins())?;
-        let mut copied = 0;
-        for entry in fs::read_dir(&self.options.plugins).context("the folder of the plugins")? {
-            let path = entry?.path();
-            if path.extension().is_some_and(|extension| extension == "wasm") {
-                fs::copy(&path, self.plugins().join(path.file_name().context("a file without a name")?))?;
-                copied += 1;
-            }
-        }
-        ensure!(copied > 0, "no plugins in {}", self.options.plugins.display());
-        Ok(())
-    }
-
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.folder.0.join(name)
     }
@@ -181,7 +110,7 @@ http {{
             Dialect::OpenAi => "direct",
             Dialect::Anthropic => "direct, Anthropic",
         };
-        Route { name, address: self.upstream.address, path: dialect.path(), model: "gpt-4o-mini" }
+        Route { name, address: self.upstream.address, path: dialect.path(), model: "gpt-4o-mini".to_owned() }
     }
 
     /// What the numbers depend on.
@@ -206,7 +135,7 @@ http {{
 impl Gateway {
     /// nginx passes on what it gets, so the upstream's dialect is the caller's.
     pub(crate) fn as_nginx(&self, dialect: Dialect) -> Route {
-        Route { name: "nginx", address: self.address, path: dialect.path(), model: "gpt-4o-mini" }
+        Route { name: "nginx", address: self.address, path: dialect.path(), model: "gpt-4o-mini".to_owned() }
     }
 
     /// The same for streams.
@@ -224,7 +153,12 @@ impl Gateway {
             Dialect::OpenAi => ("plugway", "openai/gpt-4o-mini"),
             Dialect::Anthropic => ("plugway, OpenAI → Anthropic", "anthropic/claude-sonnet-4-5"),
         };
-        Route { name, address: self.address, path: Dialect::OpenAi.path(), model }
+        self.to(name, model)
+    }
+
+    /// A model by the name that callers use.
+    pub(crate) fn to(&self, name: &'static str, model: &str) -> Route {
+        Route { name, address: self.address, path: Dialect::OpenAi.path(), model: model.to_owned() }
     }
 }
 
@@ -249,7 +183,7 @@ impl Route {
     }
 }
 
-fn text(path: &Path) -> Result<&str> {
+pub(crate) fn text(path: &Path) -> Result<&str> {
     path.to_str().context("a path that is not UTF-8")
 }
 
@@ -259,7 +193,7 @@ fn said_by(program: &str, argument: &str) -> String {
     String::from_utf8_lossy(&said).lines().next().unwrap_or(program).to_owned()
 }
 
-fn free_address() -> Result<SocketAddr> {
+pub(crate) fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?)
 }
 

@@ -3,10 +3,16 @@
 //! The gateways are pinned to the first core. The load, the mock upstream and this program have the others.
 
 mod bare;
+mod canned;
 mod client;
 mod cpu;
+mod failures;
+mod features;
 mod lab;
 mod latency;
+mod load;
+mod many;
+mod plugway;
 mod process;
 mod reload;
 mod report;
@@ -30,6 +36,9 @@ usage: bench [NAME…] [OPTION…]
   streams      many slow streams at once: delay and memory
   reload       from a plugin's file to its new version serving
   start        from the start to the first answer, and memory when idle
+  features     CPU per request with one feature more: a candidate, header templates, a policy
+  failures     throughput with failing upstreams that are tried again
+  many         500 providers beside 5: start, reload, routing, memory
   all          all of these (the default)
 
   --rounds N          how often the gateways take turns (5)
@@ -81,7 +90,7 @@ async fn run(arguments: Arguments) -> Result<()> {
     Ok(())
 }
 
-const NAMES: [&str; 6] = ["cpu", "latency", "stream-cpu", "streams", "reload", "start"];
+const NAMES: [&str; 9] = ["cpu", "latency", "stream-cpu", "streams", "reload", "start", "features", "failures", "many"];
 
 async fn measure(name: &str, lab: &Lab) -> Result<Section> {
     match name {
@@ -91,6 +100,9 @@ async fn measure(name: &str, lab: &Lab) -> Result<Section> {
         "streams" => streams::measure(lab).await,
         "reload" => reload::measure(lab).await,
         "start" => start::measure(lab).await,
+        "features" => features::measure(lab).await,
+        "failures" => failures::measure(lab).await,
+        "many" => many::measure(lab).await,
         _ => bail!("there is no such benchmark"),
     }
 }

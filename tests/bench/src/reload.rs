@@ -1,7 +1,8 @@
 //! From a plugin's file to its new version serving, with a caller that must not notice.
 
 use crate::client::{Connection, probe};
-use crate::lab::{DEBOUNCE, Gateway, Lab, Route};
+use crate::lab::{Gateway, Lab, Route};
+use crate::plugway::DEBOUNCE;
 use crate::process::all_cores;
 use crate::report::{Section, Target, median, millis};
 use crate::upstream::Dialect;

@@ -1,7 +1,7 @@
 //! From the start of the program to its first answer, and what it takes up when it has nothing to do.
 
 use crate::client::Connection;
-use crate::lab::{Gateway, Lab};
+use crate::lab::{Gateway, Lab, Route};
 use crate::process::all_cores;
 use crate::report::{Section, Target, median, megabytes, millis};
 use crate::upstream::Dialect;
@@ -10,7 +10,7 @@ use hyper::Method;
 use std::time::{Duration, Instant};
 
 /// After the first answer, for what the start has put off.
-const SETTLE: Duration = Duration::from_secs(1);
+pub(crate) const SETTLE: Duration = Duration::from_secs(1);
 
 pub(crate) async fn measure(lab: &Lab) -> Result<Section> {
     // Another benchmark may have filled it.
@@ -21,7 +21,8 @@ pub(crate) async fn measure(lab: &Lab) -> Result<Section> {
     for _ in 0..=lab.options.rounds * 2 {
         let start = Instant::now();
         let Some(mut plugway) = lab.start_plugway(&all_cores())? else { break };
-        let time = first_answer(&mut plugway, start).await?;
+        let route = plugway.as_plugway(Dialect::OpenAi);
+        let time = first_answer(&mut plugway, &route, start).await?;
         if cold.is_none() {
             cold = Some(time);
             continue;
@@ -55,8 +56,7 @@ pub(crate) async fn measure(lab: &Lab) -> Result<Section> {
     })
 }
 
-async fn first_answer(plugway: &mut Gateway, start: Instant) -> Result<Duration> {
-    let route = plugway.as_plugway(Dialect::OpenAi);
+pub(crate) async fn first_answer(plugway: &mut Gateway, route: &Route, start: Instant) -> Result<Duration> {
     loop {
         if let Ok(mut connection) = Connection::open(route.address).await
             && connection.send(Method::POST, route.path, route.body(false)).await.is_ok()

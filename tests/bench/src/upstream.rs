@@ -1,7 +1,9 @@
-//! The mock upstream: a canned answer of about 1 KB, or a stream of events, in OpenAI's and Anthropic's dialects.
+//! The mock upstream: a canned answer of about 1 KB, or a stream of events, in OpenAI's and Anthropic's dialects; or, for
+//! a share of the requests, a failure.
 //!
 //! Written on bare sockets, because a slow upstream would leave the gateways idle and measure their wake-ups.
 
+use crate::canned::{ANTHROPIC_REPLY, ANTHROPIC_STREAM, FAILURE, OPENAI_REPLY, OPENAI_STREAM, STAMP};
 use crate::stamp;
 use anyhow::{Context, Result};
 use bytes::{Buf, BytesMut};
@@ -13,7 +15,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::Instant;
 
-/// What the upstream is to do with the next streams.
+/// What the upstream is to do with the next requests.
 #[derive(Default)]
 struct Script {
     events: AtomicU32,
@@ -23,6 +25,10 @@ struct Script {
     interval_micros: AtomicU64,
     /// The longest that a write with an interval was behind its time, in microseconds: then this program was too slow.
     behind: AtomicU64,
+    /// How many of a thousand answers are a failure.
+    failing: AtomicU32,
+    /// Draws which ones.
+    draw: AtomicU64,
 }
 
 pub(crate) struct Upstream {
@@ -52,6 +58,11 @@ impl Upstream {
         self.forget_behind();
     }
 
+    /// So many of a thousand answers are a failure from now on: by chance, each for itself.
+    pub(crate) fn fail(&self, of_thousand: u32) {
+        self.script.failing.store(of_thousand, Relaxed);
+    }
+
     /// Begins to watch anew how late the upstream is.
     pub(crate) fn forget_behind(&self) {
         self.script.behind.store(0, Relaxed);
@@ -61,6 +72,23 @@ impl Upstream {
     pub(crate) fn behind(&self) -> Duration {
         Duration::from_micros(self.script.behind.load(Relaxed))
     }
+}
+
+impl Script {
+    /// Whether the next answer is to be a failure. Not every hundredth, say: then what is tried again would have another
+    /// chance than what is tried first.
+    fn fails(&self) -> bool {
+        let failing = self.failing.load(Relaxed);
+        failing > 0 && mixed(self.draw.fetch_add(1, Relaxed)) % 1_000 < u64::from(failing)
+    }
+}
+
+/// One number after the other becomes one as good as random (the finalizer of SplitMix64).
+fn mixed(number: u64) -> u64 {
+    let mut mixed = number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
 }
 
 async fn listen(script: Arc<Script>, address: std::sync::mpsc::Sender<SocketAddr>) -> std::io::Result<()> {
@@ -93,6 +121,7 @@ async fn serve(mut socket: TcpStream, script: &Script) -> std::io::Result<()> {
             }
         };
         match (request.dialect, request.streaming) {
+            _ if script.fails() => socket.write_all(FAILURE.as_bytes()).await?,
             (Dialect::OpenAi, false) => socket.write_all(OPENAI_REPLY.as_bytes()).await?,
             (Dialect::Anthropic, false) => socket.write_all(ANTHROPIC_REPLY.as_bytes()).await?,
             (dialect, true) => stream(&mut socket, dialect, script).await?,
@@ -189,124 +218,19 @@ fn chunk(event: &str) -> Vec<u8> {
     format!("{:x}\r\n{event}\r\n", event.len()).into_bytes()
 }
 
-/// What stands in an event where the time goes.
-const STAMP: &str = "@0000000000000000";
-
-/// The events before the content, the content event, and the events behind the content.
-type Stream = (&'static [&'static str], &'static str, &'static [&'static str]);
-
-macro_rules! openai_chunk {
-    ($choice:literal) => {
-        concat!(
-            r#"data: {"id":"chatcmpl-BenchBenchBenchBenchBench","object":"chat.completion.chunk","created":1760000000,"#,
-            r#""model":"gpt-4o-mini","choices":[{"index":0,"#,
-            $choice,
-            "}]}\n\n"
-        )
-    };
-}
-
-const OPENAI_STREAM: Stream = (
-    &[openai_chunk!(r#""delta":{"role":"assistant","content":""},"finish_reason":null"#)],
-    openai_chunk!(r#""delta":{"content":"@0000000000000000"},"finish_reason":null"#),
-    &[openai_chunk!(r#""delta":{},"finish_reason":"stop""#), "data: [DONE]\n\n"],
-);
-
-const ANTHROPIC_STREAM: Stream = (
-    &[
-        concat!(
-            "event: message_start\ndata: ",
-            r#"{"type":"message_start","message":{"id":"msg_BenchBenchBenchBenchBench","type":"message","#,
-            r#""role":"assistant","model":"claude-sonnet-4-5","content":[],"stop_reason":null,"stop_sequence":null,"#,
-            r#""usage":{"input_tokens":250,"output_tokens":1}}}"#,
-            "\n\n"
-        ),
-        concat!(
-            "event: content_block_start\ndata: ",
-            r#"{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}"#,
-            "\n\n"
-        ),
-        "event: ping\ndata: {\"type\":\"ping\"}\n\n",
-    ],
-    concat!(
-        "event: content_block_delta\ndata: ",
-        r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"@0000000000000000"}}"#,
-        "\n\n"
-    ),
-    &[
-        "event: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":0}\n\n",
-        concat!(
-            "event: message_delta\ndata: ",
-            r#"{"type":"message_delta","delta":{"stop_reason":"end_turn","stop_sequence":null},"#,
-            r#""usage":{"output_tokens":200}}"#,
-            "\n\n"
-        ),
-        "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
-    ],
-);
-
-/// A JSON reply with its head. The length is that of the body, which a test holds.
-macro_rules! reply {
-    ($length:literal, $($part:expr),+ $(,)?) => {
-        concat!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: ", $length, "\r\n\r\n", $($part),+)
-    };
-}
-
-macro_rules! six_sentences {
-    () => {
-        concat!(
-            "A gateway stands between programs and the models that they ask, and speaks for each to the other. ",
-            "What it adds in time must not be seen, and what it takes in memory must not grow with the day. ",
-            "It is given a word at a time and hands on a word at a time, in whatever tongue the other side knows. ",
-            "When one source runs dry, it turns to the next, and the caller never learns that there were two. ",
-            "Its keys are its own and are shown to nobody, not to those who call and not to those who extend it. ",
-            "And when a part of it is made anew, those who are being served go on being served by the old."
-        )
-    };
-}
-
-const OPENAI_REPLY: &str = reply!(
-    1026,
-    r#"{"id":"chatcmpl-BenchBenchBenchBenchBench","object":"chat.completion","created":1760000000,"#,
-    r#""model":"gpt-4o-mini-2024-07-18","choices":[{"index":0,"message":{"role":"assistant","content":""#,
-    six_sentences!(),
-    r#"","refusal":null,"annotations":[]},"logprobs":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":250,"#,
-    r#""completion_tokens":140,"total_tokens":390,"prompt_tokens_details":{"cached_tokens":0}},"#,
-    r#""service_tier":"default","system_fingerprint":"fp_0123456789"}"#,
-);
-
-const ANTHROPIC_REPLY: &str = reply!(
-    905,
-    r#"{"id":"msg_BenchBenchBenchBenchBench","type":"message","role":"assistant","model":"claude-sonnet-4-5","#,
-    r#""content":[{"type":"text","text":""#,
-    six_sentences!(),
-    r#""}],"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":250,"output_tokens":140,"#,
-    r#""cache_creation_input_tokens":0,"cache_read_input_tokens":0,"service_tier":"standard"}}"#,
-);
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn canned_replies_are_as_long_as_they_say_and_json() {
-        for reply in [OPENAI_REPLY, ANTHROPIC_REPLY] {
-            let (head, body) = reply.split_once("\r\n\r\n").unwrap();
-            assert!(head.ends_with(&format!("content-length: {}", body.len())), "the body has {} bytes", body.len());
-            assert!((900..1_200).contains(&body.len()));
-            serde_json::from_str::<serde_json::Value>(body).unwrap();
-        }
-    }
-
-    #[test]
-    fn canned_events_are_json() {
-        for (before, event, after) in [OPENAI_STREAM, ANTHROPIC_STREAM] {
-            assert!(event.contains(STAMP));
-            for event in before.iter().chain([&event]).chain(after) {
-                let data = event.lines().find_map(|line| line.strip_prefix("data: ")).unwrap();
-                assert!(data == "[DONE]" || serde_json::from_str::<serde_json::Value>(data).is_ok(), "{data}");
-                assert!(event.ends_with("\n\n"));
-            }
-        }
+    fn as_many_answers_fail_as_is_said_whatever_came_before() {
+        let script = Script::default();
+        assert!((0..1_000).all(|_| !script.fails()));
+        script.failing.store(200, Relaxed);
+        let answers: Vec<bool> = (0..100_000).map(|_| script.fails()).collect();
+        let failed = answers.iter().filter(|failed| **failed).count();
+        assert!((19_500..20_500).contains(&failed), "{failed} of 100000");
+        let twice = answers.windows(2).filter(|pair| pair[0] && pair[1]).count();
+        assert!((3_700..4_300).contains(&twice), "{twice} behind a failure");
     }
 }

@@ -3,8 +3,8 @@
 use super::{config, provider, read};
 use crate::address::Reach;
 use crate::config::{
-    AllowedRequests, Isolation, Line, LogFormat, Model, Network, PathOverride, PluginRequest, Prices, Proxy, RequestKind,
-    Timeouts, Tls, default_without_file,
+    AllowedRequests, Isolation, Line, LogFormat, Model, Network, PathOverride, PluginRequest, Prices, Proxy,
+    RequestKind, Timeouts, Tls, default_without_file,
 };
 use crate::operation::Operation;
 use std::path::{Path, PathBuf};
