@@ -1,7 +1,7 @@
 //! What is read once, when the gateway starts. Whoever sets something up at that time takes an [`AtStart`] and not the whole
 //! configuration, so that what needs a restart is what stands here, and nothing else.
 
-use super::meant::{Config, FailedCalls, Limits, Log, Plugins};
+use super::meant::{Config, FailedCalls, Limits, Log, Plugins, Store};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,6 +14,9 @@ pub struct AtStart {
     pub caller_timeout: Duration,
     pub shutdown_grace: Duration,
     pub plugins: PluginsAtStart,
+    /// None: the admin API is on the callers' address.
+    pub admin_listen: Option<SocketAddr>,
+    pub store: Store,
 }
 
 /// What the plugin runtime is made with.
@@ -50,6 +53,8 @@ impl Config {
                 answer_bytes: body_bytes.saturating_mul(3) / 2,
                 record_failed_calls: self.plugins.record_failed_calls.clone(),
             },
+            admin_listen: self.admin.listen,
+            store: self.store.clone(),
         }
     }
 }
@@ -58,13 +63,16 @@ impl AtStart {
     /// The keys of the configuration by which another one differs; all of them wait for a restart.
     pub fn differences(&self, other: &AtStart) -> Vec<&'static str> {
         // Taken apart, so that the compiler asks for every field that is added.
-        let AtStart { listen, log, connections, caller_timeout, shutdown_grace, plugins } = self;
+        let AtStart { listen, log, connections, caller_timeout, shutdown_grace, plugins, admin_listen, store } = self;
         let changed = [
             ("listen", *listen != other.listen),
             ("log", *log != other.log),
             ("limits.connections", *connections != other.connections),
             ("limits.caller_timeout_seconds", *caller_timeout != other.caller_timeout),
             ("limits.shutdown_grace_seconds", *shutdown_grace != other.shutdown_grace),
+            ("admin.listen", *admin_listen != other.admin_listen),
+            ("store.path", store.path != other.store.path),
+            ("encryption_key", store.encryption_key != other.store.encryption_key),
         ];
         let changed = changed.into_iter().filter_map(|(key, changed)| changed.then_some(key));
         changed.chain(plugins.differences(&other.plugins)).collect()

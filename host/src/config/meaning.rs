@@ -1,11 +1,12 @@
 //! From what was typed to what is meant: defaults, and rules that span several keys.
 
-use super::meant::{Config, FailedCalls, Isolation, Limits, Log, LogFormat, Plugins, Policy};
+use super::meant::{Admin, Config, FailedCalls, Isolation, Limits, Log, LogFormat, Plugins, Policy, Store};
 use super::provider;
 use super::reader::Reader;
 use super::routing;
-use super::scalars::{Folder, Listen, Seconds, Whole};
-use super::typed::{File, LimitsSection, LogSection, PluginsSection, PolicyEntry, RecordSection};
+use super::scalars::{FilePath, Folder, Listen, Seconds, Whole};
+use super::typed::{AdminSection, File, LimitsSection, LogSection, PluginsSection, PolicyEntry, RecordSection};
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,13 +17,15 @@ const DEFAULT_PORT: u16 = 8080;
 
 /// Where mistakes were noted, what is returned is only good for finding more of them.
 pub(super) fn config(file: File, reader: &mut Reader<'_>) -> Config {
-    let File { at, listen, plugins, limits, log, policies, providers, models, routing, strict } = file;
+    let File { at, listen, plugins, limits, log, policies, providers, models, routing, strict, .. } = file;
+    let (admin, store) = (file.admin.unwrap_or_default(), file.store.unwrap_or_default());
     let providers = providers.unwrap_or_default();
     if providers.is_empty() {
         reader.warn(&at.key("providers"), "there is no provider, so that every request will be refused");
     }
+    let listen = listen.map_or(SocketAddr::from((Ipv4Addr::LOCALHOST, DEFAULT_PORT)), |Listen(address)| address);
     let config = Config {
-        listen: listen.map_or(SocketAddr::from((Ipv4Addr::LOCALHOST, DEFAULT_PORT)), |Listen(address)| address),
+        listen,
         plugins: plugins_meant(plugins.unwrap_or_default(), reader),
         limits: limits_meant(limits.unwrap_or_default()),
         log: log_meant(log.unwrap_or_default()),
@@ -34,9 +37,46 @@ pub(super) fn config(file: File, reader: &mut Reader<'_>) -> Config {
         models: routing::models(models.unwrap_or_default()),
         routing: routing::routing(routing.unwrap_or_default()),
         strict: strict.unwrap_or_default(),
+        admin: admin_meant(admin, listen, reader),
+        store: Store {
+            path: store.path.map_or_else(|| reader.base.join(STORE), |FilePath(path)| path),
+            encryption_key: file.encryption_key,
+        },
+        shown: BTreeMap::new(),
+        store_trouble: None,
     };
     routing::warn_of_unknown_addresses(&config, &at, reader);
     config
+}
+
+fn admin_meant(section: AdminSection, callers: SocketAddr, reader: &mut Reader<'_>) -> Admin {
+    let AdminSection { at, listen, key } = section;
+    let listen = listen.map(|Listen(address)| address);
+    if listen == Some(callers) && callers.port() != 0 {
+        reader.mistake(&at.key("listen"), "is the callers' address; leave it out, or choose another port");
+    }
+    if key.as_ref().is_some_and(|key| key.literal) {
+        reader.warn(&at.key("key"), "the key stands in the file; env.NAME would keep it out");
+    }
+    Admin { listen, key: key.map(|key| key.value) }
+}
+
+/// The store's file, where nothing else is said.
+const STORE: &str = "plugway.db";
+
+/// Where it lies without a configuration beside it.
+pub(super) fn store_without_file(env: &dyn Fn(&str) -> Option<String>) -> PathBuf {
+    let data = match (absolute("XDG_DATA_HOME", env), absolute("HOME", env)) {
+        (Some(data), _) => data,
+        (None, Some(home)) => home.join(".local").join("share"),
+        (None, None) => return PathBuf::from(STORE),
+    };
+    data.join("plugway").join(STORE)
+}
+
+/// The base directory specification wants relative paths ignored.
+fn absolute(name: &str, env: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
+    env(name).map(PathBuf::from).filter(|path| path.is_absolute())
 }
 
 fn plugins_meant(section: PluginsSection, reader: &mut Reader<'_>) -> Plugins {
@@ -79,9 +119,7 @@ fn failed_calls(section: RecordSection, reader: &mut Reader<'_>) -> Option<Faile
 }
 
 fn default_cache_directory(plugins: &Path, env: &dyn Fn(&str) -> Option<String>) -> PathBuf {
-    // The base directory specification wants relative paths ignored.
-    let absolute = |name: &str| env(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    match (absolute("XDG_CACHE_HOME"), absolute("HOME")) {
+    match (absolute("XDG_CACHE_HOME", env), absolute("HOME", env)) {
         (Some(cache), _) => cache.join("plugway"),
         (None, Some(home)) => home.join(".cache").join("plugway"),
         (None, None) => plugins.join(".cache"),

@@ -28,6 +28,74 @@ pub struct Config {
     pub routing: Routing,
     /// Whether hints that a target cannot carry are refused.
     pub strict: bool,
+    pub admin: Admin,
+    pub store: Store,
+    /// What operators are shown of each provider.
+    pub shown: BTreeMap<String, Shown>,
+    /// Why the store's providers are not among these, where it could not be read.
+    pub store_trouble: Option<String>,
+}
+
+/// Who may change providers while the gateway runs, and where.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Admin {
+    /// None: on the callers' address.
+    pub listen: Option<SocketAddr>,
+    /// None: whoever reaches a loopback address may.
+    pub key: Option<Secret>,
+}
+
+/// Where the providers of the admin API are kept.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Store {
+    pub path: PathBuf,
+    /// None: it takes no secret.
+    pub encryption_key: Option<Passphrase>,
+}
+
+/// Words that a key is made from. `Debug` does not show them.
+#[derive(Clone, PartialEq)]
+pub struct Passphrase(String);
+
+impl Passphrase {
+    pub fn new(words: String) -> Self {
+        Passphrase(words)
+    }
+
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Passphrase {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Passphrase(***)")
+    }
+}
+
+/// Who a provider came from. The file is the operator's and wins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    File,
+    Api,
+}
+
+impl Owner {
+    pub fn name(self) -> &'static str {
+        match self {
+            Owner::File => "file",
+            Owner::Api => "api",
+        }
+    }
+}
+
+/// What operators are shown of a provider.
+#[derive(Clone, Debug, Default)]
+pub struct Shown {
+    /// The block as it was typed, each secret masked. None where it could not be read.
+    pub block: Option<serde_json::Map<String, serde_json::Value>>,
+    /// The store has a provider of this name too, and the file's serves.
+    pub hides_stored: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -97,6 +165,9 @@ pub struct PluginRequest {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Provider {
     pub name: String,
+    pub owner: Owner,
+    /// Why nobody can use it, whatever the plugins say: the store's block cannot be read, or has mistakes by now.
+    pub unusable: Option<String>,
     pub plugin: PluginRequest,
     pub preset: Option<String>,
     /// A JSON object.
@@ -298,6 +369,16 @@ pub struct ModelFilter {
     /// None: all.
     pub only: Option<BTreeSet<String>>,
     pub never: BTreeSet<String>,
+}
+
+impl Provider {
+    /// Where it stands: `providers.NAME`, after whom it came from where that is not the file.
+    pub fn place(&self) -> String {
+        match self.owner {
+            Owner::File => format!("providers.{}", self.name),
+            Owner::Api => format!("api: providers.{}", self.name),
+        }
+    }
 }
 
 impl ModelFilter {

@@ -1,5 +1,6 @@
 //! What is wrong with a configuration, and where.
 
+use serde_json::Value;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -29,6 +30,14 @@ impl At {
 
     pub(super) fn contains(&self, other: &At) -> bool {
         other.0.starts_with(&self.0)
+    }
+
+    /// What stands there.
+    pub(super) fn find<'v>(&self, root: &'v mut Value) -> Option<&'v mut Value> {
+        self.0.iter().try_fold(root, |value, step| match step {
+            Step::Key(name) => value.get_mut(name),
+            Step::Item(index) => value.get_mut(index),
+        })
     }
 
     fn with(&self, step: Step) -> At {

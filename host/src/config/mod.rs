@@ -15,6 +15,7 @@ mod proxy;
 mod reader;
 mod routing;
 mod scalars;
+mod stored;
 #[cfg(test)]
 mod tests;
 mod typed;
@@ -22,11 +23,12 @@ mod yaml;
 
 pub use at_start::{AtStart, PluginsAtStart};
 pub use meant::*;
-pub use mistakes::{LoadError, Mistakes};
+pub use mistakes::{LoadError, Mistake, Mistakes};
 pub use models::{Model, Prices};
 pub use outgoing::base_url;
 pub use outgoing::is_host_controlled;
 pub use proxy::{Login, Proxy, ProxyProtocol, ProxyServer};
+pub use stored::{Block, Stored, keep_secrets, read_block, submitted};
 
 use mistakes::At;
 use reader::{Reader, Typed};
@@ -77,7 +79,8 @@ pub fn parse(text: &str, base: &Path, env: &dyn Fn(&str) -> Option<String>) -> R
         file.remove("$schema");
     }
     let file = File::read(&value, &At::default(), &mut reader).unwrap_or_default();
-    let config = meaning::config(file, &mut reader);
+    let mut config = meaning::config(file, &mut reader);
+    config.shown = stored::shown(value, &reader);
     Ok(Loaded { config, warnings: reader.finish()? })
 }
 
@@ -99,8 +102,16 @@ pub fn default_without_file(plugins_directories: &[PathBuf]) -> Config {
         directory: directory.cloned().map(scalars::Folder),
         ..typed::PluginsSection::default()
     };
+    let store = typed::StoreSection {
+        path: Some(scalars::FilePath(meaning::store_without_file(&environment))),
+        ..typed::StoreSection::default()
+    };
     let providers = Some([(ECHO.to_owned(), echo)].into());
-    meaning::config(File { providers, plugins: Some(plugins), ..File::default() }, &mut reader)
+    let mut config =
+        meaning::config(File { providers, plugins: Some(plugins), store: Some(store), ..File::default() }, &mut reader);
+    let block = serde_json::Map::from_iter([("models".to_owned(), serde_json::json!([ECHO]))]);
+    config.shown.insert(ECHO.to_owned(), Shown { block: Some(block), hides_stored: false });
+    config
 }
 
 fn environment(name: &str) -> Option<String> {

@@ -1,6 +1,6 @@
 //! What decides where requests go and what they carry: addresses, headers, certificates, keys, operations.
 
-use super::meant::{PathOverride, RequestKind, Secret};
+use super::meant::{Passphrase, PathOverride, RequestKind, Secret};
 use super::mistakes::{At, unknown_name};
 use super::reader::{Reader, Typed, mapping, suggest};
 use super::scalars::text;
@@ -200,8 +200,34 @@ impl Typed for Template {
     }
 
     fn read(value: &Value, at: &At, reader: &mut Reader<'_>) -> Option<Self> {
-        text::<Self>(value, at, reader).map(|template| Template(template.to_owned()))
+        let template = text::<Self>(value, at, reader)?;
+        if template == MASK {
+            reader.mistake(at, IS_MASK);
+            return None;
+        }
+        if may_hold_secret(template) {
+            reader.secret(at);
+        }
+        Some(Template(template.to_owned()))
     }
+}
+
+/// People write credentials into templates as they stand. What is surely none is `{{places}}` and one word of letters
+/// beside them, such as `Bearer`.
+fn may_hold_secret(template: &str) -> bool {
+    const LONGEST_WORD: usize = 8;
+    let mut beside = String::new();
+    let mut rest = template;
+    while let Some((before, (_, after))) =
+        rest.split_once("{{").and_then(|(before, inside)| Some((before, inside.split_once("}}")?)))
+    {
+        beside.push_str(before);
+        rest = after;
+    }
+    beside.push_str(rest);
+    let word = beside.trim();
+    let has_places = rest.len() < template.len();
+    !has_places || word.len() > LONGEST_WORD || !word.bytes().all(|byte| byte.is_ascii_alphabetic())
 }
 
 /// A secret and whether it stands in the file itself.
@@ -220,6 +246,30 @@ impl Typed for KeyValue {
     }
 }
 
+/// Words that a key is made from; unlike a key to a service, they may have any characters.
+impl Typed for Passphrase {
+    fn shape() -> String {
+        "a string, best env.NAME with the name of an environment variable".to_owned()
+    }
+
+    fn read(value: &Value, at: &At, reader: &mut Reader<'_>) -> Option<Self> {
+        const SHORT: usize = 16;
+        let typed = text::<Self>(value, at, reader)?;
+        let words = match typed.strip_prefix("env.") {
+            Some(name) => variable(name, reader.env),
+            None => {
+                reader.warn(at, "the words stand in the file; env.NAME would keep them out");
+                Ok(typed.to_owned())
+            }
+        };
+        let words = words.map_err(|message| reader.mistake(at, message)).ok()?;
+        if words.chars().count() < SHORT {
+            reader.warn(at, format!("fewer than {SHORT} characters can be guessed"));
+        }
+        Some(Passphrase::new(words))
+    }
+}
+
 /// No message in here may hold the value, only the name of the variable that it should have come from.
 fn secret<T: Typed>(value: &Value, at: &At, reader: &mut Reader<'_>) -> Option<KeyValue> {
     let typed = text::<T>(value, at, reader)?;
@@ -227,25 +277,39 @@ fn secret<T: Typed>(value: &Value, at: &At, reader: &mut Reader<'_>) -> Option<K
         Some(name) => from_environment(name, reader.env),
         None => literal(typed),
     };
+    if resolved.as_ref().is_ok_and(|value| value.literal) {
+        reader.secret(at);
+    }
     resolved.map_err(|message| reader.mistake(at, message)).ok()
 }
 
+/// What a secret is shown as.
+pub(super) const MASK: &str = "***";
+const IS_MASK: &str = "is what secrets are shown as, and there is none here to keep; write it out, or env.NAME";
+
 pub(super) fn from_environment(name: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<KeyValue, String> {
-    if !is_variable_name(name) {
-        return Err("must name an environment variable after `env.`".to_owned());
-    }
-    let text = match env(name) {
-        None => return Err(format!("the environment variable {name} is not set")),
-        Some(text) if text.is_empty() => return Err(format!("the environment variable {name} is empty")),
-        Some(text) => text,
-    };
+    let text = variable(name, env)?;
     let fault = || {
         format!("the environment variable {name} has a line break or another character in it that no header can carry")
     };
     Ok(KeyValue { value: Secret::new(&text).ok_or_else(fault)?, literal: false })
 }
 
+fn variable(name: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<String, String> {
+    if !is_variable_name(name) {
+        return Err("must name an environment variable after `env.`".to_owned());
+    }
+    match env(name) {
+        None => Err(format!("the environment variable {name} is not set")),
+        Some(text) if text.is_empty() => Err(format!("the environment variable {name} is empty")),
+        Some(text) => Ok(text),
+    }
+}
+
 fn literal(text: &str) -> Result<KeyValue, String> {
+    if text == MASK {
+        return Err(IS_MASK.to_owned());
+    }
     let shell = text.strip_prefix('$').map(|name| name.trim_start_matches('{').trim_end_matches('}'));
     if let Some(name) = shell.filter(|name| is_variable_name(name)) {
         return Err(format!("is not expanded as a shell would; write env.{name}"));

@@ -2,7 +2,7 @@
 
 use super::meaning::seconds;
 use super::meant::{
-    AllowedRequests, HeaderTemplates, Isolation, Key, Line, ModelFilter, Network, PathOverride, PluginRequest,
+    AllowedRequests, HeaderTemplates, Isolation, Key, Line, ModelFilter, Network, Owner, PathOverride, PluginRequest,
     Provider, Streaming, Timeouts, Tls,
 };
 use super::mistakes::At;
@@ -40,6 +40,8 @@ pub(super) fn provider(name: String, section: ProviderSection, reader: &mut Read
     check_overrides(custom.request_path_overrides.as_ref(), &network, &at, reader);
     Some(Provider {
         plugin: plugin_request(plugin, &custom, &name, &at, reader)?,
+        owner: reader.owner,
+        unusable: None,
         name,
         preset,
         settings: settings.unwrap_or_default(),
@@ -162,7 +164,7 @@ fn keys_meant(sections: Vec<KeySection>, at: &At, reader: &mut Reader<'_>) -> Ve
     let mut names = BTreeSet::new();
     let mut keys = Vec::new();
     for (index, section) in sections.into_iter().enumerate() {
-        let name = section.name.clone().unwrap_or_else(|| format!("key-{}", index + 1));
+        let name = section.name.clone().unwrap_or_else(|| default_key_name(index));
         if !names.insert(name.clone()) {
             reader.mistake(&section.at.key("name"), format!("another key of this provider is named `{name}` too"));
         }
@@ -172,6 +174,10 @@ fn keys_meant(sections: Vec<KeySection>, at: &At, reader: &mut Reader<'_>) -> Ve
         reader.warn(at, "every key has weight 0");
     }
     keys
+}
+
+pub(super) fn default_key_name(index: usize) -> String {
+    format!("key-{}", index + 1)
 }
 
 fn key(name: String, section: KeySection, reader: &mut Reader<'_>) -> Option<Key> {
@@ -191,7 +197,7 @@ fn key(name: String, section: KeySection, reader: &mut Reader<'_>) -> Option<Key
         reader.missing(&at_value, "is missing; write env.NAME for the value of an environment variable");
         return None;
     };
-    if value.literal {
+    if value.literal && reader.owner == Owner::File {
         reader.warn(&at_value, "the key stands in the file; env.NAME would keep it out");
     }
     let models = ModelFilter { only, never };

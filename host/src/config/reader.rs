@@ -1,5 +1,6 @@
 //! Reading typed values out of a tree without stopping at the first mistake.
 
+use super::meant::Owner;
 use super::mistakes::{At, Mistake, Mistakes, unknown_name};
 use super::yaml::Fault;
 use serde_json::{Map, Value};
@@ -12,9 +13,12 @@ pub(super) struct Reader<'a> {
     pub env: &'a dyn Fn(&str) -> Option<String>,
     /// Relative paths begin here.
     pub base: &'a Path,
+    /// Whose words these are.
+    pub owner: Owner,
     lines: HashMap<At, u64>,
     mistakes: Vec<Noted>,
     warnings: Vec<(At, String)>,
+    secrets: Vec<At>,
 }
 
 struct Noted {
@@ -26,7 +30,8 @@ struct Noted {
 
 impl<'a> Reader<'a> {
     pub(super) fn new(base: &'a Path, env: &'a dyn Fn(&str) -> Option<String>, lines: HashMap<At, u64>) -> Self {
-        Reader { env, base, lines, mistakes: Vec::new(), warnings: Vec::new() }
+        let owner = Owner::File;
+        Reader { env, base, owner, lines, mistakes: Vec::new(), warnings: Vec::new(), secrets: Vec::new() }
     }
 
     pub(super) fn mistake(&mut self, at: &At, message: impl Into<String>) {
@@ -51,6 +56,16 @@ impl<'a> Reader<'a> {
 
     pub(super) fn warn(&mut self, at: &At, message: impl Into<String>) {
         self.warnings.push((at.clone(), message.into()));
+    }
+
+    /// Notes that a secret itself stands here, rather than where to find it. What is shown has a mask in its place, and
+    /// what is stored is encrypted.
+    pub(super) fn secret(&mut self, at: &At) {
+        self.secrets.push(at.clone());
+    }
+
+    pub(super) fn secrets(&self) -> &[At] {
+        &self.secrets
     }
 
     pub(super) fn finish(self) -> Result<Vec<String>, Mistakes> {

@@ -284,6 +284,22 @@ impl Typed for Folder {
     }
 }
 
+/// A file, relative to the folder of the configuration.
+pub(super) struct FilePath(pub PathBuf);
+
+impl Typed for FilePath {
+    const SHOWN: bool = true;
+
+    fn shape() -> String {
+        "the path of a file".to_owned()
+    }
+
+    fn read(value: &Value, at: &At, reader: &mut Reader<'_>) -> Option<Self> {
+        let path = text::<Self>(value, at, reader)?;
+        Some(FilePath(reader.base.join(path)))
+    }
+}
+
 /// Tells a name from a slip, such as a path or a sentence. Which names there are, the plugins themselves say.
 pub(super) fn is_plugin_name(name: &str) -> bool {
     let inner = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);

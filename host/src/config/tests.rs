@@ -5,6 +5,7 @@ mod meaning;
 mod proxy;
 mod refused;
 mod secrets;
+mod stored;
 
 use super::{Config, Loaded, Provider, parse};
 use std::path::Path;

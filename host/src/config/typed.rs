@@ -1,13 +1,13 @@
 //! The configuration as the user types it. The names are Bifrost's where Bifrost has one, so that its JSON blocks
 //! paste in and work.
 
-use super::meant::{Isolation, LogFormat, PathOverride, PluginRequest, Strategy, Streaming};
+use super::meant::{Isolation, LogFormat, Passphrase, PathOverride, PluginRequest, Strategy, Streaming};
 use super::mistakes::At;
 use super::outgoing::{BaseUrl, Certificates, Headers, KeyValue, Requests, Template};
 use super::proxy::{ProxyKind, ProxyUrl};
 use super::reader::{Field, Reader, Typed, field, mapping, plain, refuse_unknown_keys, typed};
 use super::routing::{Address, Flavor, Format, TargetEntry};
-use super::scalars::{Day, Folder, Listen, Price, Seconds, Weight, Whole};
+use super::scalars::{Day, FilePath, Folder, Listen, Price, Seconds, Weight, Whole};
 use http::HeaderValue;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -36,9 +36,14 @@ typed! {
         routing: RoutingSection,
         /// Whether hints that a target cannot carry are refused, not dropped, whatever the request says. Default: false.
         strict: bool,
+        /// Who may change providers while the gateway runs, and where.
+        admin: AdminSection,
+        /// Where the providers are kept that came through the admin API.
+        store: StoreSection,
+        /// The words under which secrets in the store are encrypted, best env.NAME. Absent: the store takes no secret.
+        encryption_key: Passphrase,
     } later [
-        "auth_config", "client", "config_store", "encryption_key", "framework", "governance", "logs_store", "mcp",
-        "vector_store",
+        "auth_config", "client", "config_store", "framework", "governance", "logs_store", "mcp", "vector_store",
     ]
 
     /// Where one name of a model goes.
@@ -72,6 +77,22 @@ typed! {
         circuit_open_seconds: Seconds,
         /// The longest that a key is left alone because its service asks for it. Default: 60.
         longest_rest_seconds: Seconds,
+    } later []
+
+    /// Who may change providers while the gateway runs, and where.
+    AdminSection {
+        /// The address of the admin API, in place of the callers'. A port alone is 127.0.0.1's. Default: as `listen`.
+        listen: Listen,
+        /// What the admin API is asked with, as `Authorization: Bearer …`; best env.NAME. Without it the admin API is
+        /// open to this machine and closed to all others.
+        key: KeyValue,
+    } later []
+
+    /// Where the providers are kept that came through the admin API.
+    StoreSection {
+        /// The file, relative to this one. Default: plugway.db; without a configuration file,
+        /// $XDG_DATA_HOME/plugway/plugway.db or ~/.local/share/plugway/plugway.db.
+        path: FilePath,
     } later []
 
     /// Where plugins lie and what they may use.

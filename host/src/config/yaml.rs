@@ -37,7 +37,7 @@ pub(super) fn read(text: &str) -> Document {
     let line = error.location().map(|location| location.line());
     match &error {
         serde_saphyr::Error::DuplicateMappingKey { key: Some(key), .. } => {
-            let message = "this key stands here twice".to_owned();
+            let message = DUPLICATE.to_owned();
             let (rest, _) = attempt(text, DuplicateKeyPolicy::FirstWins);
             Document { fault: Some(Fault { at: at.key(key), line, message }), ..rest }
         }
@@ -47,6 +47,16 @@ pub(super) fn read(text: &str) -> Document {
         }
     }
 }
+
+/// A key that stands twice in a text that is JSON, for which nobody else looks.
+pub(super) fn duplicate_key(text: &str) -> Option<Fault> {
+    let (_, error) = attempt(text, DuplicateKeyPolicy::Error);
+    let (at, error) = error?;
+    let serde_saphyr::Error::DuplicateMappingKey { key: Some(key), .. } = &error else { return None };
+    Some(Fault { at: at.key(key), line: None, message: DUPLICATE.to_owned() })
+}
+
+const DUPLICATE: &str = "this key stands here twice";
 
 fn attempt(text: &str, duplicate_keys: DuplicateKeyPolicy) -> (Document, Option<(At, serde_saphyr::Error)>) {
     let options = serde_saphyr::options! {

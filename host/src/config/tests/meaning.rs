@@ -3,8 +3,8 @@
 use super::{config, provider, read};
 use crate::address::Reach;
 use crate::config::{
-    AllowedRequests, Isolation, Line, LogFormat, Model, Network, PathOverride, PluginRequest, Prices, Proxy,
-    RequestKind, Timeouts, Tls, default_without_file,
+    Admin, AllowedRequests, Isolation, Line, LogFormat, Model, Network, PathOverride, PluginRequest, Prices, Proxy,
+    RequestKind, Store, Timeouts, Tls, default_without_file,
 };
 use crate::operation::Operation;
 use std::path::{Path, PathBuf};
@@ -41,6 +41,28 @@ fn an_empty_file_means_the_defaults() {
     assert_eq!(config.log.format, LogFormat::Text);
     assert!(config.log.access);
     assert!(config.providers.is_empty() && config.policies.is_empty());
+    assert_eq!(config.admin, Admin { listen: None, key: None });
+    assert_eq!(config.store, Store { path: PathBuf::from("/etc/plugway/plugway.db"), encryption_key: None });
+}
+
+#[test]
+fn the_admin_api_and_its_store() {
+    let config = config(
+        "admin: {listen: 8081, key: env.OPENAI_API_KEY}\nstore: {path: ../kept.db}\nencryption_key: 'wörter genug für alle'",
+    );
+    assert_eq!(config.admin.listen.map(|address| address.to_string()).as_deref(), Some("127.0.0.1:8081"));
+    assert!(config.admin.key.is_some_and(|key| key.expose() == "sk-from-the-environment"));
+    assert_eq!(config.store.path, Path::new("/etc/plugway/../kept.db"));
+    assert!(config.store.encryption_key.is_some_and(|words| words.expose() == "wörter genug für alle"));
+    let warnings = read("providers: {echo: {}}\nadmin: {key: x}\nencryption_key: short").warnings;
+    assert_eq!(
+        warnings,
+        [
+            "encryption_key: the words stand in the file; env.NAME would keep them out",
+            "encryption_key: fewer than 16 characters can be guessed",
+            "admin.key: the key stands in the file; env.NAME would keep it out",
+        ]
+    );
 }
 
 #[test]

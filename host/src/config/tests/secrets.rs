@@ -15,6 +15,8 @@ providers:
     keys: [{{value: {SECRET}}}, {{value: env.OPENAI_API_KEY}}]
     network_config: {{extra_headers: {{x-api-key: {SECRET}}}}}
     headers: {{Authorization: Basic {SECRET}}}
+admin: {{key: {SECRET}}}
+encryption_key: {SECRET}
 "
     );
     let loaded = read(&yaml);
@@ -59,6 +61,11 @@ fn no_mistake_shows_a_misplaced_secret() {
         "listen:S",
         "providers: {a: {settings: S}}",
         "policies: [[S]]",
+        "admin: {key: [S]}",
+        "admin: {key: \"S\\n\"}",
+        "admin: {key: env.S}",
+        "encryption_key: {S: S}",
+        "encryption_key: env.S",
     ];
     for yaml in misplaced {
         let told = refusal(&yaml.replace('S', SECRET)).join("\n");
