@@ -13,6 +13,7 @@ mod plugins;
 mod reload;
 mod server;
 mod snapshot;
+mod store;
 mod telemetry;
 mod vitals;
 

@@ -15,6 +15,7 @@ const FLOORS: [(&str, u8); 15] = [
     ("reload", 3),
     ("snapshot", 2),
     ("plugins", 1),
+    ("store", 1),
     ("vitals", 1),
     ("address", 0),
     ("chat", 0),
@@ -27,7 +28,7 @@ const FLOORS: [(&str, u8); 15] = [
 ];
 
 /// What comes from outside, and the only places that may name it.
-const HOMES: [(&str, &[&str]); 8] = [
+const HOMES: [(&str, &[&str]); 11] = [
     ("wasmtime", &["plugins"]),
     ("wasmtime_wasi", &["plugins"]),
     ("wasmparser", &["plugins"]),
@@ -35,6 +36,9 @@ const HOMES: [(&str, &[&str]); 8] = [
     ("notify", &["reload/watch"]),
     ("hyper_rustls", &["pipeline/send"]),
     ("serde_saphyr", &["config"]),
+    ("redb", &["store"]),
+    ("argon2", &["store"]),
+    ("ring::aead", &["store"]),
     ("prometheus_client", &["telemetry", "plugins", "server", "snapshot"]),
 ];
 
