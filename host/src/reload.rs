@@ -1,23 +1,28 @@
-//! Changes on disk become generations. One loop, one change at a time: everything that can fail is done first, then one
+//! Changes on disk and through the admin API become generations. One loop, one change at a time: everything that can fail is done first, then one
 //! pointer is exchanged; whatever failed leaves the generation that serves as it is.
 
+mod changes;
 mod files;
 mod start;
 mod watch;
 
-pub use start::{Started, bounds, look, runtime, runtime_with, start};
+pub use changes::{Change, Changes, Refusal};
+pub use start::{Looked, Started, bounds, look, runtime, runtime_with, start};
 pub use watch::watch_tree;
 
-use crate::config::{AtStart, Config, Source};
+use crate::config::{AtStart, Config, Loaded, Source, Stored};
 use crate::plugins::{Failing, Plugin, Runtime, Watcher};
 use crate::snapshot::{Ingredients, Live, Snapshot, Trouble};
+use crate::store::Store;
 use crate::telemetry::{Metrics, ReloadOutcome};
-use files::{Change, Files};
+use changes::Asked;
+use files::{Change as FileChange, Files};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::Receiver;
+use tokio::time::Instant;
 
 /// Why the loop wakes up.
 pub enum Event {
@@ -38,8 +43,13 @@ pub struct Reloader {
     source: Option<Source>,
     /// What the running gateway was made with, whatever the configuration says since.
     started_with: AtStart,
+    /// The configuration as the file alone has it.
+    from_file: Arc<Config>,
+    stored: Stored,
+    store: Store,
     files: Files,
     events: Receiver<Event>,
+    changes: Receiver<Asked>,
     /// Handed to every configured plugin.
     watcher: Watcher,
     /// Stops the system's notifications when it is dropped.
@@ -50,30 +60,41 @@ impl Reloader {
     /// Until nobody can send events any more.
     pub async fn run(mut self) {
         let _following = Following::begin(self.metrics.clone());
+        let mut next_look = Instant::now() + RESCAN;
         loop {
             self.runtime.give_back_unused();
-            let event = tokio::time::timeout(RESCAN, self.events.recv()).await;
-            match event {
-                Ok(None) => return,
-                Ok(Some(Event::Failing(failing))) => self.roll_back(&failing).await,
-                Ok(Some(Event::Disk)) => {
-                    self.settle().await;
-                    self.follow_disk().await;
+            tokio::select! {
+                event = self.events.recv() => match event {
+                    None => return,
+                    Some(Event::Failing(failing)) => {
+                        self.roll_back(&failing).await;
+                        continue;
+                    }
+                    Some(Event::Disk) => self.settle().await,
+                },
+                Some(asked) = self.changes.recv() => {
+                    self.take_change(asked).await;
+                    continue;
                 }
-                Err(_) => self.follow_disk().await,
+                () = tokio::time::sleep_until(next_look) => {}
             }
+            self.follow_disk().await;
+            next_look = Instant::now() + RESCAN;
         }
     }
 
     /// Waits until the disk has been quiet for a while: editors and copies write in several steps.
     async fn settle(&mut self) {
         let quiet = self.live.current().config.plugins.debounce;
-        let deadline = tokio::time::Instant::now() + quiet * 10;
-        while tokio::time::Instant::now() < deadline {
-            match tokio::time::timeout(quiet, self.events.recv()).await {
-                Ok(Some(Event::Disk)) => {}
-                Ok(Some(Event::Failing(failing))) => self.roll_back(&failing).await,
-                Ok(None) | Err(_) => return,
+        let deadline = Instant::now() + quiet * 10;
+        while Instant::now() < deadline {
+            tokio::select! {
+                event = tokio::time::timeout(quiet, self.events.recv()) => match event {
+                    Ok(Some(Event::Disk)) => {}
+                    Ok(Some(Event::Failing(failing))) => self.roll_back(&failing).await,
+                    Ok(None) | Err(_) => return,
+                },
+                Some(asked) = self.changes.recv() => self.take_change(asked).await,
             }
         }
     }
@@ -85,9 +106,9 @@ impl Reloader {
             let generation = self.live.current().generation;
             for change in self.files.changes(self.source.as_ref().map(|source| source.file.as_path())) {
                 match change {
-                    Change::Written(file) | Change::ScriptWritten(file) => self.take_plugin(file).await,
-                    Change::Configuration(file) => self.take_config(file).await,
-                    Change::Removed(file) => self.remove_plugin(file).await,
+                    FileChange::Written(file) | FileChange::ScriptWritten(file) => self.take_plugin(file).await,
+                    FileChange::Configuration(file) => self.take_config(file).await,
+                    FileChange::Removed(file) => self.remove_plugin(file).await,
                 }
             }
             if self.live.current().generation == generation {
@@ -127,22 +148,24 @@ impl Reloader {
 
     async fn take_config(&mut self, file: PathBuf) {
         let Some(source) = &self.source else { return };
-        let loaded = match source.load() {
+        let Loaded { config: from_file, warnings } = match source.load() {
             Ok(loaded) => loaded,
             Err(error) => return self.refuse(file, error.to_string()),
         };
-        for key in self.started_with.differences(&loaded.config.at_start()) {
+        for key in self.started_with.differences(&from_file.at_start()) {
             tracing::warn!("a change of {key} takes effect after a restart");
         }
-        for warning in &loaded.warnings {
+        let Loaded { config, warnings: of_stored } = from_file.with_stored(&self.stored);
+        for warning in warnings.iter().chain(&of_stored) {
             tracing::warn!("{warning}");
         }
-        let snapshot = self.build(Some(Arc::new(loaded.config)), self.files.plugins()).await;
+        let snapshot = self.build(Some(Arc::new(config)), self.files.plugins()).await;
         let added = self.added_troubles(&snapshot);
         if !added.is_empty() {
             return self.does_not_fit(file, sentences(&added));
         }
         tracing::info!(file = %file.display(), "configuration loaded");
+        self.from_file = Arc::new(from_file);
         self.accept(&file, snapshot);
     }
 

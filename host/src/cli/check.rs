@@ -2,8 +2,7 @@
 
 use super::{Exit, USUAL_CONFIG, config_file, small_runtime};
 use crate::config;
-use crate::reload;
-use crate::snapshot::Snapshot;
+use crate::reload::{self, Looked};
 use std::path::PathBuf;
 
 pub fn check(named: Option<PathBuf>) -> Exit {
@@ -25,7 +24,7 @@ pub fn check(named: Option<PathBuf>) -> Exit {
         .map_err(|error| error.to_string())
         .and_then(|runtime| runtime.block_on(reload::look(loaded.config)).map_err(|error| error.to_string()));
     match looked {
-        Ok((snapshot, refused)) => report(&snapshot, &refused),
+        Ok(looked) => report(&looked),
         Err(error) => {
             eprintln!("plugway: {error}");
             Exit::Unavailable
@@ -33,7 +32,10 @@ pub fn check(named: Option<PathBuf>) -> Exit {
     }
 }
 
-fn report(snapshot: &Snapshot, refused: &[(PathBuf, String)]) -> Exit {
+fn report(Looked { snapshot, refused, warnings }: &Looked) -> Exit {
+    for warning in warnings {
+        println!("warning: {warning}");
+    }
     for (file, reason) in refused {
         println!("{}: {reason}", file.display());
     }

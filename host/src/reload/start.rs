@@ -1,10 +1,11 @@
 //! The first generation.
 
 use super::files::{Change, Files};
-use super::{Event, Reloader, watch};
-use crate::config::{Config, PluginsAtStart, Source};
+use super::{Changes, Event, Reloader, watch};
+use crate::config::{Config, Loaded, PluginsAtStart, Source};
 use crate::plugins::{Bounds, CompileLimits, EngineError, Failing, Recorder, Runtime, Watcher};
 use crate::snapshot::{Ingredients, Live, Snapshot};
+use crate::store::{self, Store};
 use crate::telemetry::Metrics;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,6 +18,8 @@ const QUEUE: usize = 64;
 pub struct Started {
     pub live: Arc<Live>,
     pub reloader: Reloader,
+    /// Where the admin API asks for changes.
+    pub changes: Changes,
 }
 
 /// Loads everything. A plugin that cannot be loaded harms nobody but those who need it.
@@ -32,6 +35,12 @@ pub async fn start(config: Config, source: Option<Source>, metrics: Arc<Metrics>
     let notifications = watch::watch(&config.plugins.directory, config_file, sender);
     let started_with = config.at_start();
     let runtime = recording(runtime(&started_with.plugins)?, &started_with.plugins);
+    let (store, stored) = Store::open(started_with.store.clone());
+    let from_file = Arc::new(config);
+    let Loaded { config, warnings } = from_file.with_stored(&stored);
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
     let First { runtime, files, snapshot, refused } = first(runtime, config, config_file, watcher.clone()).await;
     for trouble in &snapshot.troubles {
         tracing::error!("{trouble}");
@@ -41,25 +50,41 @@ pub async fn start(config: Config, source: Option<Source>, metrics: Arc<Metrics>
         tracing::error!(file = %file.display(), "refused: {reason}");
         live.refuse(file, reason);
     }
+    let (changes, asked) = Changes::new(QUEUE);
     let reloader = Reloader {
         live: live.clone(),
         runtime,
         metrics,
         source,
         started_with,
+        from_file,
+        stored,
+        store,
         files,
         events,
+        changes: asked,
         watcher,
         _notifications: notifications,
     };
-    Ok(Started { live, reloader })
+    Ok(Started { live, reloader, changes })
 }
 
-/// The first generation and nothing else: what `check` looks at. Gives the refused files along.
-pub async fn look(config: Config) -> Result<(Snapshot, Vec<(PathBuf, String)>), EngineError> {
-    let runtime = runtime(&config.at_start().plugins)?;
+/// What `check` looks at.
+pub struct Looked {
+    pub snapshot: Snapshot,
+    /// Files that were refused, and why.
+    pub refused: Vec<(PathBuf, String)>,
+    /// About what is stored.
+    pub warnings: Vec<String>,
+}
+
+/// The first generation and nothing else.
+pub async fn look(config: Config) -> Result<Looked, EngineError> {
+    let at_start = config.at_start();
+    let Loaded { config, warnings } = config.with_stored(&store::look(&at_start.store));
+    let runtime = runtime(&at_start.plugins)?;
     let First { snapshot, refused, .. } = first(runtime, config, None, Arc::new(|_: Failing| {})).await;
-    Ok((snapshot, refused))
+    Ok(Looked { snapshot, refused, warnings })
 }
 
 struct First {

@@ -53,6 +53,9 @@ impl Snapshot {
         let mut builder =
             Builder { plugins: &plugins, previous, watcher, configured: Vec::new(), troubles: Vec::new() };
 
+        if let Some(reason) = &config.store_trouble {
+            builder.trouble("store".to_owned(), reason.clone());
+        }
         let (upstream_formats, mut routes) = builder.formats().await;
         if let Some(previous) = previous {
             routes.remember(&previous.routes);
@@ -204,14 +207,16 @@ impl Builder<'_> {
             (Ok(ready), Some(home)) => home.check(ready),
             (ready, _) => ready,
         };
-        let ready =
-            ready.map(Arc::new).map_err(|message| self.trouble(format!("providers.{}", provider.name), message));
+        let ready = ready.map(Arc::new).map_err(|message| self.trouble(provider.place(), message));
         let home = home.or_else(|| Origin::of_keys(&provider, ready.as_ref().ok()?));
         let vitals = before.map_or_else(|| Arc::new(Vitals::of(&provider)), |before| before.vitals.clone());
         Target { config: provider, home, ready, vitals, listing: Listing::default() }
     }
 
     async fn provider(&mut self, provider: &config::Provider) -> Result<Ready, String> {
+        if let Some(reason) = &provider.unusable {
+            return Err(reason.clone());
+        }
         let plugin = self.find(&provider.plugin, Kind::Provider)?;
         let preset = place::preset(&plugin, provider).await?;
         let settings = match &preset {
