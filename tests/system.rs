@@ -24,6 +24,10 @@ mod upstream;
 mod accounts;
 #[path = "system/addressing.rs"]
 mod addressing;
+#[path = "system/admin.rs"]
+mod admin;
+#[path = "system/admin_guard.rs"]
+mod admin_guard;
 #[path = "system/agreement.rs"]
 mod agreement;
 #[path = "system/architecture.rs"]
@@ -94,6 +98,8 @@ mod scripts;
 mod secrets;
 #[path = "system/seeds.rs"]
 mod seeds;
+#[path = "system/store.rs"]
+mod store;
 #[path = "system/streams.rs"]
 mod streams;
 #[path = "system/surface.rs"]

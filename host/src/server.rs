@@ -5,93 +5,130 @@
 
 mod admin;
 mod connections;
+mod guard;
+mod providers;
+mod reply;
 
 use crate::config::AtStart;
 use crate::pipeline::{Derived, Gateway, Upstreams};
+use crate::reload::Changes;
 use crate::snapshot::Live;
 use crate::telemetry::{AccessLog, Metrics};
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Request, State};
-use axum::response::Response;
+use axum::extract::{FromRef, Request, State};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use connections::{Desk, Worker};
+use connections::{Desk, Guests, Routers, Worker};
+pub use guard::is_loopback;
+use reply::{Failed, Kind};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 /// What all serving threads share.
 pub struct Shared {
     pub live: Arc<Live>,
     pub metrics: Arc<Metrics>,
     pub access_log: Option<Arc<AccessLog>>,
+    /// Where the admin API asks for changes.
+    pub changes: Changes,
 }
 
 /// A server that listens.
 pub struct Server {
-    listener: TcpListener,
-    desk: Desk,
+    callers: Desk,
+    /// None: operators come where callers come.
+    operators: Option<Desk>,
     threads: Vec<JoinHandle<()>>,
     stop: watch::Sender<bool>,
-    config: AtStart,
+    grace: Duration,
     metrics: Arc<Metrics>,
 }
 
+/// Connections to the admin API's own address at once.
+const OPERATORS: usize = 64;
+
 impl Server {
-    /// Binds the address and starts the serving threads.
+    /// Binds the addresses and starts the serving threads.
     pub async fn start(config: AtStart, shared: &Shared) -> io::Result<Self> {
-        let listener = TcpListener::bind(config.listen).await?;
+        let for_callers = bind(config.listen).await?;
+        let for_operators = match config.admin_listen {
+            Some(address) => Some(bind(address).await?),
+            None => None,
+        };
+        let admin = for_operators.as_ref().unwrap_or(&for_callers).local_addr()?;
         let (stop, stopping) = watch::channel(false);
         let derived = Arc::new(Derived::default());
         let count = std::thread::available_parallelism().map_or(2, usize::from);
         let (mut workers, mut threads) = (Vec::with_capacity(count), Vec::with_capacity(count));
         for index in 0..count {
-            let gateway = Gateway {
+            let gateway = Arc::new(Gateway {
                 live: shared.live.clone(),
                 upstreams: Upstreams::new(derived.clone(), count),
                 metrics: shared.metrics.clone(),
                 access_log: shared.access_log.clone(),
-            };
-            let router = router(Arc::new(gateway));
-            let (worker, thread) = Worker::start(index, router, config.caller_timeout, stopping.clone())?;
+            });
+            let api = api(Api { gateway: gateway.clone(), changes: shared.changes.clone(), bound: admin });
+            let routers = routers(gateway, api, for_operators.is_some());
+            let (worker, thread) = Worker::start(index, routers, config.caller_timeout, stopping.clone())?;
             workers.push(worker);
             threads.push(thread);
         }
-        let desk = Desk::new(workers, Arc::new(Semaphore::new(config.connections)));
-        Ok(Server { listener, desk, threads, stop, config, metrics: shared.metrics.clone() })
+        let workers = Arc::new(workers);
+        let operators =
+            for_operators.map(|listener| Desk::new(listener, Guests::Operators, workers.clone(), OPERATORS));
+        let callers = Desk::new(for_callers, Guests::Callers, workers, config.connections);
+        let (grace, metrics) = (config.shutdown_grace, shared.metrics.clone());
+        Ok(Server { callers, operators, threads, stop, grace, metrics })
     }
 
     pub fn address(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
+        self.callers.address()
+    }
+
+    /// Where the admin API is.
+    pub fn admin_address(&self) -> io::Result<SocketAddr> {
+        self.operators.as_ref().unwrap_or(&self.callers).address()
     }
 
     /// Serves until `stop` is ready; then running requests get their grace.
     pub async fn run(self, stop: impl Future<Output = ()>) {
-        tokio::pin!(stop);
-        loop {
-            tokio::select! {
-                () = &mut stop => break,
-                () = self.desk.seat_one(&self.listener) => {}
+        let seating = async {
+            match &self.operators {
+                None => self.callers.seat_all().await,
+                Some(operators) => _ = tokio::join!(self.callers.seat_all(), operators.seat_all()),
             }
+        };
+        tokio::select! {
+            () = stop => {}
+            () = seating => {}
         }
         self.shut_down().await;
     }
 
     async fn shut_down(self) {
-        let Server { listener, desk, threads, stop, config, metrics } = self;
-        drop(listener);
+        let Server { callers, operators, threads, stop, grace, metrics } = self;
+        let (callers, operators) = (callers.close(), operators.map(Desk::close));
         let running = metrics.in_flight();
-        tracing::info!(running, grace_seconds = config.shutdown_grace.as_secs(), "stopping");
+        tracing::info!(running, grace_seconds = grace.as_secs(), "stopping");
         // All threads may have gone already.
         let _ = stop.send(true);
-        if tokio::time::timeout(config.shutdown_grace, desk.empty(config.connections)).await.is_err() {
+        let empty = async {
+            callers.empty().await;
+            if let Some(operators) = &operators {
+                operators.empty().await;
+            }
+        };
+        if tokio::time::timeout(grace, empty).await.is_err() {
             tracing::warn!(running = metrics.in_flight(), "the grace is over; what still runs is cut");
         }
-        drop(desk);
+        drop((callers, operators));
         for thread in threads {
             // A thread that panicked has nothing left to wait for.
             let _ = thread.join();
@@ -99,13 +136,61 @@ impl Server {
     }
 }
 
-fn router(gateway: Arc<Gateway>) -> Router {
+/// The address belongs to the error: there may be two.
+async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let bound = TcpListener::bind(address).await;
+    bound.map_err(|error| io::Error::new(error.kind(), format!("{address}: {error}")))
+}
+
+/// What the admin API works with.
+#[derive(Clone)]
+pub struct Api {
+    gateway: Arc<Gateway>,
+    changes: Changes,
+    /// The address that its requests come to.
+    bound: SocketAddr,
+}
+
+impl FromRef<Api> for Arc<Gateway> {
+    fn from_ref(api: &Api) -> Self {
+        api.gateway.clone()
+    }
+}
+
+/// Everything that changes something, or tells more than that all is well. Nothing of it is served unguarded.
+fn api(api: Api) -> Router<Arc<Gateway>> {
     Router::new()
-        .route("/healthz", get(admin::health))
-        .route("/metrics", get(admin::metrics))
         .route("/api/plugins", get(admin::plugins))
-        .fallback(serve)
-        .with_state(gateway)
+        .route("/api/providers", get(providers::list).post(providers::create))
+        .route("/api/providers/{name}", get(providers::show).put(providers::replace).delete(providers::remove))
+        .method_not_allowed_fallback(providers::other_method)
+        .route_layer(middleware::from_fn_with_state(api.clone(), guarded))
+        .with_state(api)
+}
+
+async fn guarded(State(api): State<Api>, request: Request, next: Next) -> Response {
+    let snapshot = api.gateway.live.current();
+    match guard::check(snapshot.config.admin.key.as_ref(), api.bound, request.uri(), request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(failed) => failed.into_response(),
+    }
+}
+
+fn routers(gateway: Arc<Gateway>, api: Router<Arc<Gateway>>, apart: bool) -> Routers {
+    let observed = Router::new().route("/healthz", get(admin::health)).route("/metrics", get(admin::metrics));
+    let callers = if apart { observed.clone() } else { observed.clone().merge(api.clone()) };
+    Routers {
+        callers: callers.fallback(serve).with_state(gateway.clone()),
+        operators: observed.merge(api).fallback(nothing_else).with_state(gateway),
+    }
+}
+
+async fn nothing_else() -> Failed {
+    Failed::new(
+        Kind::NotFound,
+        "unknown_url",
+        "this is the address of the admin API; models are asked at the other one",
+    )
 }
 
 /// Everything that is not the server's own goes down the pipeline, which knows the routes of the day.

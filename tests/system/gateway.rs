@@ -51,6 +51,7 @@ pub struct Setup {
     /// What a shell says before it becomes the gateway.
     before: String,
     listen_by_argument: bool,
+    listen_everywhere: bool,
     command: Vec<String>,
 }
 
@@ -70,6 +71,7 @@ impl Setup {
             environment: Vec::new(),
             before: String::new(),
             listen_by_argument: false,
+            listen_everywhere: false,
             command: vec!["serve".to_owned()],
         }
     }
@@ -114,6 +116,12 @@ impl Setup {
         self
     }
 
+    /// What the shell says before it becomes the gateway.
+    pub fn before(mut self, words: &str) -> Self {
+        self.before = words.to_owned();
+        self
+    }
+
     /// Started with so many open files allowed: of both limits, or with `-S` of the soft one.
     pub fn open_files(mut self, which: &str, count: u32) -> Self {
         self.before = format!("ulimit {which} -n {count}; ");
@@ -123,6 +131,12 @@ impl Setup {
     /// The address comes from the command line, and the configuration has another.
     pub fn listen_by_argument(mut self) -> Self {
         self.listen_by_argument = true;
+        self
+    }
+
+    /// Other machines reach it too.
+    pub fn listen_everywhere(mut self) -> Self {
+        self.listen_everywhere = true;
         self
     }
 
@@ -140,32 +154,24 @@ impl Setup {
         }
         let mut config = self.config;
         let written = if self.listen_by_argument { free_address() } else { address };
+        let written = if self.listen_everywhere { (Ipv4Addr::UNSPECIFIED, written.port()).into() } else { written };
         config.insert("listen".to_owned(), json!(written));
         config["plugins"]["directory"] = json!(plugins);
         config["plugins"]["cache_directory"] = json!(cache_folder());
         let config_file = folder.path().join("plugway.yaml");
         write_config(&config_file, &config);
 
-        let mut child = Command::new("sh")
-            .args(["-c", &format!("{}exec \"$0\" \"$@\"", self.before), BINARY])
-            .args(&self.command)
-            .arg("--config")
-            .arg(&config_file)
-            .args(self.listen_by_argument.then(|| format!("--listen={address}")))
-            .envs(self.environment)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("the binary starts");
+        let mut arguments = self.command;
+        arguments.extend(["--config".to_owned(), config_file.display().to_string()]);
+        arguments.extend(self.listen_by_argument.then(|| format!("--listen={address}")));
+        let launch = Launch { before: self.before, arguments, environment: self.environment };
         let log = Arc::new(Mutex::new(String::new()));
-        collect(child.stdout.take().expect("piped"), &log);
-        collect(child.stderr.take().expect("piped"), &log);
+        let child = launch.spawn(&log);
         let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().expect("a client");
         let mut gateway = Gateway {
             url: format!("http://{address}"),
             http,
+            launch,
             child,
             log,
             config,
@@ -178,6 +184,31 @@ impl Setup {
     }
 }
 
+/// How the binary is started.
+struct Launch {
+    before: String,
+    arguments: Vec<String>,
+    environment: Vec<(String, String)>,
+}
+
+impl Launch {
+    fn spawn(&self, log: &Arc<Mutex<String>>) -> Child {
+        let mut child = Command::new("sh")
+            .args(["-c", &format!("{}exec \"$0\" \"$@\"", self.before), BINARY])
+            .args(&self.arguments)
+            .envs(self.environment.iter().cloned())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("the binary starts");
+        collect(child.stdout.take().expect("piped"), log);
+        collect(child.stderr.take().expect("piped"), log);
+        child
+    }
+}
+
 /// The running binary; it is killed when this is dropped.
 pub struct Gateway {
     pub url: String,
@@ -185,9 +216,10 @@ pub struct Gateway {
     pub http: reqwest::Client,
     pub plugins: PathBuf,
     pub config: Map<String, Value>,
+    launch: Launch,
     child: Child,
     log: Arc<Mutex<String>>,
-    config_file: PathBuf,
+    pub config_file: PathBuf,
     _folder: tempfile::TempDir,
 }
 
@@ -301,6 +333,26 @@ impl Gateway {
     pub async fn post_bytes(&self, path: &str, body: impl Into<reqwest::Body>) -> Answer {
         let request = self.http.post(format!("{}{path}", self.url)).header("content-type", "application/json");
         read(request.body(body)).await
+    }
+
+    /// Any method, with a JSON body.
+    pub async fn send(&self, method: &str, path: &str, body: &Value) -> Answer {
+        let method = method.parse().expect("a method");
+        read(self.http.request(method, format!("{}{path}", self.url)).json(body)).await
+    }
+
+    /// Killed without a warning, and started again in the same place.
+    pub async fn restart(&mut self) {
+        self.child.kill().await.expect("it still ran");
+        self.child = self.launch.spawn(&self.log);
+        self.wait_until_healthy().await;
+    }
+
+    /// The same with another environment.
+    pub async fn restart_with(&mut self, environment: &[(&str, &str)]) {
+        self.launch.environment =
+            environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        self.restart().await;
     }
 
     pub async fn get(&self, path: &str) -> Answer {

@@ -5,7 +5,7 @@ mod open_files;
 use super::{Exit, config_file, small_runtime, usual_plugin_folders};
 use crate::config::{self, AtStart, Config, Source};
 use crate::reload::{self, Reloader, Started};
-use crate::server::{Server, Shared};
+use crate::server::{Server, Shared, is_loopback};
 use crate::snapshot::Live;
 use crate::telemetry::{AccessLog, Metrics, start_log};
 use std::net::SocketAddr;
@@ -65,12 +65,12 @@ fn read(source: Option<&Source>, listen: Option<SocketAddr>) -> Result<Config, E
 async fn run(config: Config, source: Option<Source>) -> Result<Exit, Box<dyn std::error::Error>> {
     let metrics = Arc::new(Metrics::default());
     let at_start = config.at_start();
-    let AtStart { log, listen, connections, .. } = &at_start;
+    let AtStart { log, connections, .. } = &at_start;
     open_files::allow(*connections);
     let access_log = if log.access { Some(AccessLog::start(log.format)?) } else { None };
-    let Started { live, reloader } = reload::start(config, source.clone(), metrics.clone()).await?;
-    let shared = Shared { live: live.clone(), metrics, access_log };
-    let server = Server::start(at_start.clone(), &shared).await.map_err(|error| format!("{listen}: {error}"))?;
+    let Started { live, reloader, changes } = reload::start(config, source.clone(), metrics.clone()).await?;
+    let shared = Shared { live: live.clone(), metrics, access_log, changes };
+    let server = Server::start(at_start.clone(), &shared).await?;
     announce(&live, &at_start, source.as_ref(), &server)?;
     keep_reloading(reloader)?;
     server.run(asked_to_stop()?).await;
@@ -106,8 +106,20 @@ fn announce(live: &Live, config: &AtStart, source: Option<&Source>, server: &Ser
     if let Some(source) = source {
         tracing::info!("watching {} for changes of the configuration", source.file.display());
     }
+    announce_admin(snapshot.config.admin.key.is_some(), server.admin_address()?);
     tracing::info!("listening on http://{}", server.address()?);
     Ok(())
+}
+
+fn announce_admin(has_key: bool, address: SocketAddr) {
+    match (has_key, is_loopback(address.ip())) {
+        (true, _) => tracing::info!("the admin API is at http://{address}/api, for whoever has its key"),
+        (false, true) => tracing::info!("the admin API is at http://{address}/api, for programs on this machine"),
+        (false, false) => tracing::info!(
+            "the admin API is closed, as other machines reach {address}: set `admin.key`, or `admin.listen` to an \
+             address of this machine alone"
+        ),
+    }
 }
 
 /// Ready when the process is told to end.

@@ -8,6 +8,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -26,23 +27,66 @@ const MAX_BUFFER_BYTES: usize = 32 * 1024;
 /// Connections that a thread has been given and not yet taken up.
 const QUEUE: usize = 256;
 
-type Seated = (std::net::TcpStream, OwnedSemaphorePermit);
+/// A connection that came to one of the desks.
+struct Seated {
+    stream: std::net::TcpStream,
+    guests: Guests,
+    seat: OwnedSemaphorePermit,
+}
 
-/// Hands connections to threads.
+/// Who comes to an address, and so what is served there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guests {
+    Callers,
+    /// At the address of the admin API, where it has one of its own.
+    Operators,
+}
+
+/// What each of them is served.
+#[derive(Clone)]
+pub struct Routers {
+    pub callers: Router,
+    pub operators: Router,
+}
+
+impl Routers {
+    fn of(&self, guests: Guests) -> &Router {
+        match guests {
+            Guests::Callers => &self.callers,
+            Guests::Operators => &self.operators,
+        }
+    }
+}
+
+/// Hands the connections of one address to threads.
 pub struct Desk {
-    workers: Vec<Worker>,
+    listener: TcpListener,
+    guests: Guests,
+    workers: Arc<Vec<Worker>>,
     seats: Arc<Semaphore>,
+    count: usize,
 }
 
 impl Desk {
-    pub fn new(workers: Vec<Worker>, seats: Arc<Semaphore>) -> Self {
-        Desk { workers, seats }
+    pub fn new(listener: TcpListener, guests: Guests, workers: Arc<Vec<Worker>>, seats: usize) -> Self {
+        Desk { listener, guests, workers, seats: Arc::new(Semaphore::new(seats)), count: seats }
+    }
+
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Without end.
+    pub async fn seat_all(&self) {
+        loop {
+            self.seat_one().await;
+        }
     }
 
     /// Takes one connection, once there is a seat for it; until then callers wait in the system's queue.
-    pub async fn seat_one(&self, listener: &TcpListener) {
+    async fn seat_one(&self) {
         let Ok(seat) = self.seats.clone().acquire_owned().await else { return };
-        let stream = match listener.accept().await {
+        let stream = match self.listener.accept().await {
             Ok((stream, _)) => stream,
             Err(error) => {
                 // Out of file descriptors, mostly: trying again at once would only burn time.
@@ -55,16 +99,31 @@ impl Desk {
         let idlest = self.workers.iter().min_by_key(|worker| worker.connections.load(Ordering::Relaxed));
         if let Some(worker) = idlest {
             worker.connections.fetch_add(1, Ordering::Relaxed);
-            if worker.queue.send((stream, seat)).await.is_err() {
+            let seated = Seated { stream, guests: self.guests, seat };
+            if worker.queue.send(seated).await.is_err() {
                 // The thread has gone; its connections are closed.
                 worker.connections.fetch_sub(1, Ordering::Relaxed);
             }
         }
     }
 
+    /// Nobody comes in any more.
+    pub fn close(self) -> Closed {
+        Closed { _workers: self.workers, seats: self.seats, count: self.count }
+    }
+}
+
+/// A desk at which some may still sit. The threads end when the last of these is dropped.
+pub struct Closed {
+    _workers: Arc<Vec<Worker>>,
+    seats: Arc<Semaphore>,
+    count: usize,
+}
+
+impl Closed {
     /// Waits until every seat is free.
-    pub async fn empty(&self, seats: usize) {
-        let all = u32::try_from(seats).unwrap_or(u32::MAX);
+    pub async fn empty(&self) {
+        let all = u32::try_from(self.count).unwrap_or(u32::MAX);
         // The semaphore is never closed.
         let _ = self.seats.acquire_many(all).await;
     }
@@ -85,14 +144,14 @@ pub struct Worker {
 impl Worker {
     pub fn start(
         index: usize,
-        router: Router,
+        routers: Routers,
         caller_timeout: Duration,
         stopping: watch::Receiver<bool>,
     ) -> io::Result<(Self, JoinHandle<()>)> {
         let (queue, seated) = mpsc::channel(QUEUE);
         let connections = Arc::new(AtomicUsize::new(0));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let host = Host { router, caller_timeout, stopping, connections: connections.clone() };
+        let host = Host { routers, caller_timeout, stopping, connections: connections.clone() };
         let thread = std::thread::Builder::new().name(format!("serve-{index}")).spawn(move || {
             runtime.block_on(host.serve(seated));
             runtime.shutdown_timeout(LAST_CALL);
@@ -103,7 +162,7 @@ impl Worker {
 
 /// A serving thread, seen from inside.
 struct Host {
-    router: Router,
+    routers: Routers,
     caller_timeout: Duration,
     stopping: watch::Receiver<bool>,
     connections: Arc<AtomicUsize>,
@@ -113,19 +172,19 @@ impl Host {
     /// Until the desk is gone.
     async fn serve(self, mut seated: Receiver<Seated>) {
         let host = Arc::new(self);
-        while let Some((stream, seat)) = seated.recv().await {
+        while let Some(Seated { stream, guests, seat }) = seated.recv().await {
             let host = host.clone();
             tokio::spawn(async move {
-                host.connection(stream).await;
+                host.connection(stream, guests).await;
                 host.connections.fetch_sub(1, Ordering::Relaxed);
                 drop(seat);
             });
         }
     }
 
-    async fn connection(&self, stream: std::net::TcpStream) {
+    async fn connection(&self, stream: std::net::TcpStream, guests: Guests) {
         let Ok(stream) = TcpStream::from_std(stream) else { return };
-        let router = self.router.clone();
+        let router = self.routers.of(guests).clone();
         let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
             let mut router = router.clone();
             async move {
