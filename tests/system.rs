@@ -52,6 +52,8 @@ mod conversions;
 mod derived;
 #[path = "system/dev.rs"]
 mod dev;
+#[path = "system/explain.rs"]
+mod explain;
 #[path = "system/faults.rs"]
 mod faults;
 #[path = "system/header_hygiene.rs"]

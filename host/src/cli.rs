@@ -1,6 +1,7 @@
 //! The command line.
 
 mod check;
+mod explain;
 mod plugin;
 mod serve;
 
@@ -60,6 +61,8 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
+    /// Say what would become of a request: who would be asked, in which order, with what, and who not. Nothing is sent.
+    Explain(explain::Explain),
     /// What a gateway starts to compile a plugin.
     #[command(name = plugins::COMPILE, hide = true)]
     CompileForParent { memory_limit_bytes: u64 },
@@ -113,6 +116,7 @@ pub fn run() -> ExitCode {
     match arguments.command {
         Command::Serve { config, listen } => serve::serve(config, listen.as_deref()),
         Command::Check { config } => check::check(config),
+        Command::Explain(arguments) => explain::explain(arguments),
         Command::CompileForParent { memory_limit_bytes } => compile_for_parent(memory_limit_bytes),
         Command::Plugin(PluginCommand::New { name, kind, language, into }) => plugin::new(&name, kind, language, into),
         Command::Plugin(PluginCommand::Build { folders, out }) => plugin::build(&folders, &out),

@@ -8,6 +8,7 @@ mod attempt;
 mod call;
 mod decode;
 mod encode;
+mod explain;
 mod headers;
 mod hygiene;
 mod models;
@@ -23,6 +24,7 @@ mod url;
 
 pub use call::Gateway;
 pub use encode::ReplyBody;
+pub use explain::{Question, explain};
 pub use send::{Derived, Upstreams};
 pub use url::{check as check_path, join as join_url};
 

@@ -5,6 +5,7 @@
 
 mod admin;
 mod connections;
+mod explain;
 mod guard;
 mod providers;
 mod reply;
@@ -19,7 +20,7 @@ use axum::body::Body;
 use axum::extract::{FromRef, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use connections::{Desk, Guests, Routers, Worker};
 pub use guard::is_loopback;
 use reply::{Failed, Kind};
@@ -161,6 +162,7 @@ impl FromRef<Api> for Arc<Gateway> {
 fn api(api: Api) -> Router<Arc<Gateway>> {
     Router::new()
         .route("/api/plugins", get(admin::plugins))
+        .route("/api/explain", post(explain::explain))
         .route("/api/providers", get(providers::list).post(providers::create))
         .route("/api/providers/{name}", get(providers::show).put(providers::replace).delete(providers::remove))
         .method_not_allowed_fallback(providers::other_method)

@@ -1,6 +1,9 @@
 //! adapt: Candidate → Outbound. The provider says where and how, the upstream half of a format says what.
 
+mod foresee;
 mod side;
+
+pub use foresee::{Foreseen, foresee};
 
 use super::attempt::Attempt;
 use super::call::Call;

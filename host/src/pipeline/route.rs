@@ -19,10 +19,33 @@ pub struct Choice {
     pub asked: Option<String>,
     /// What the provider is asked for, whatever the caller gets.
     pub kind: RequestKind,
+    pub why: Why,
     /// The only key that the caller wants, by its name.
     only_key: Option<String>,
     /// Its share among those that are as good.
     weight: f64,
+}
+
+/// Why somebody is to be tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// The model, or the caller, says so.
+    Asked,
+    /// Those who were asked may fail.
+    Fallback,
+}
+
+/// Who is to be tried, in order, and who is passed over.
+#[derive(Default)]
+pub struct Line {
+    pub choices: Vec<Choice>,
+    pub out: Vec<Out>,
+}
+
+/// Somebody who should serve and does not.
+pub struct Out {
+    pub address: String,
+    pub failure: Failure,
 }
 
 /// The same by one of its keys.
@@ -73,28 +96,48 @@ impl Choice {
 
 /// At least one.
 pub fn route(call: &Call, request: &Request) -> Result<Vec<Choice>, Failure> {
-    let find = |model| addressed(&call.snapshot, model).map(|(target, model)| (target.clone(), model));
-    let addressee = call.addressee.provider(request.model.as_deref(), find)?;
-    let (mut choices, refused) = match (addressee, request.model.as_deref()) {
-        (Some((target, model)), _) => (vec![choice(call, target, model, request.kind)?], None),
-        (None, None) => (everybody(call, request.kind), None),
-        (None, Some(model)) => named(call, model, request.kind),
-    };
-    let refused = refused.filter(|_| choices.is_empty());
-    if let Some(refused) = refused.as_ref().filter(|refused| !refused.may_be_rescued()) {
-        return Err(refused.clone());
-    }
-    for address in fallbacks::of(call, request, choices.first())? {
-        let asked = request.model.as_deref().unwrap_or_default();
-        for fallback in fallbacks::choices(call, &address, asked, request.kind) {
-            if !choices.iter().any(|choice| choice.is_same_as(&fallback)) {
-                choices.push(fallback);
-            }
-        }
-    }
+    let Line { choices, out } = line(call, request)?;
     match choices.is_empty() {
         false => Ok(choices),
-        true => Err(refused.unwrap_or_else(|| nobody_serves(request))),
+        true => Err(out.into_iter().next().map_or_else(|| nobody_serves(request), |out| out.failure)),
+    }
+}
+
+pub fn line(call: &Call, request: &Request) -> Result<Line, Failure> {
+    let find = |model| addressed(&call.snapshot, model).map(|(target, model)| (target.clone(), model));
+    let addressee = call.addressee.provider(request.model.as_deref(), find)?;
+    let mut line = Line::default();
+    match (addressee, request.model.as_deref()) {
+        (Some((target, model)), _) => line.add(&target.config.name, choice(call, target, model, request.kind)),
+        (None, None) => line.choices = everybody(call, request.kind),
+        (None, Some(model)) => line = named(call, model, request.kind),
+    }
+    let is_final = line.out.first().is_some_and(|out| !out.failure.may_be_rescued());
+    if line.choices.is_empty() && is_final {
+        return Ok(line);
+    }
+    for address in fallbacks::of(call, request, line.choices.first())? {
+        let asked = request.model.as_deref().unwrap_or_default();
+        line.fall_back_on(fallbacks::line(call, &address, asked, request.kind));
+    }
+    Ok(line)
+}
+
+impl Line {
+    fn add(&mut self, address: &str, choice: Result<Choice, Failure>) {
+        match choice {
+            Ok(choice) => self.choices.push(choice),
+            Err(failure) => self.out.push(Out { address: address.to_owned(), failure }),
+        }
+    }
+
+    fn fall_back_on(&mut self, more: Line) {
+        for choice in more.choices {
+            if !self.choices.iter().any(|other| other.is_same_as(&choice)) {
+                self.choices.push(Choice { why: Why::Fallback, ..choice });
+            }
+        }
+        self.out.extend(more.out);
     }
 }
 
@@ -111,20 +154,22 @@ fn everybody(call: &Call, kind: RequestKind) -> Vec<Choice> {
     call.snapshot.providers().filter_map(|target| choice(call, target, None, kind).ok()).collect()
 }
 
-/// Who serves a model, by whatever name it is asked for; and why the first who should does not.
-fn named(call: &Call, model: &str, kind: RequestKind) -> (Vec<Choice>, Option<Failure>) {
-    let (candidates, strategy) = match targets(&call.snapshot, model) {
+/// Who serves a model, by whatever name it is asked for.
+fn named(call: &Call, model: &str, kind: RequestKind) -> Line {
+    let mut line = Line::default();
+    let (targets, strategy) = match targets(&call.snapshot, model, &mut line.out) {
         Ok(found) => found,
-        Err(failure) => return (Vec::new(), Some(failure)),
-    };
-    let (mut choices, mut refusal) = (Vec::with_capacity(candidates.len()), None);
-    for Aimed { target, model, weight } in candidates {
-        match choice(call, target, Some(model), kind) {
-            Ok(choice) => choices.push(Choice { weight: weight.unwrap_or(choice.weight), ..choice }),
-            Err(failure) => _ = refusal.get_or_insert(failure),
+        Err(failure) => {
+            line.add(model, Err(failure));
+            return line;
         }
+    };
+    for Aimed { target, model, weight } in targets {
+        let choice = choice(call, target, Some(model), kind);
+        let choice = choice.map(|choice| Choice { weight: weight.unwrap_or(choice.weight), ..choice });
+        line.add(&target.config.name, choice);
     }
-    (order::by(strategy, choices), refusal)
+    Line { choices: order::by(strategy, line.choices), ..line }
 }
 
 /// A provider and its name of a model.
@@ -135,7 +180,11 @@ struct Aimed<'a> {
 }
 
 /// What a name stands for: a name of the configuration, else an address, else what providers list.
-fn targets<'a>(snapshot: &'a Snapshot, name: &'a str) -> Result<(Vec<Aimed<'a>>, Strategy), Failure> {
+fn targets<'a>(
+    snapshot: &'a Snapshot,
+    name: &'a str,
+    out: &mut Vec<Out>,
+) -> Result<(Vec<Aimed<'a>>, Strategy), Failure> {
     let by_default = snapshot.config.routing.strategy;
     let listing = || {
         let aim = |target| Aimed { target, model: name, weight: None };
@@ -144,11 +193,14 @@ fn targets<'a>(snapshot: &'a Snapshot, name: &'a str) -> Result<(Vec<Aimed<'a>>,
     if let Some(route) = snapshot.config.models.get(name) {
         let strategy = route.strategy.unwrap_or(by_default);
         let Some(targets) = &route.targets else { return Ok((listing(), strategy)) };
-        let aimed = targets.iter().filter_map(|to| {
-            let (target, model) = aim(snapshot, &to.address, name)?;
-            Some(Aimed { target, model, weight: to.weight })
-        });
-        return Ok((aimed.collect(), strategy));
+        let mut aimed = Vec::with_capacity(targets.len());
+        for to in targets {
+            match aim(snapshot, &to.address, name) {
+                Some((target, model)) => aimed.push(Aimed { target, model, weight: to.weight }),
+                None => out.push(Out { address: to.address.clone(), failure: unknown_model(&to.address) }),
+            }
+        }
+        return Ok((aimed, strategy));
     }
     if let Some((target, model)) = addressed(snapshot, name) {
         return Ok((vec![Aimed { target, model, weight: None }], by_default));
@@ -197,6 +249,7 @@ pub fn choice(call: &Call, target: &Arc<Target>, model: Option<&str>, kind: Requ
         ready: ready.clone(),
         asked: model.map(str::to_owned),
         kind: upstream,
+        why: Why::Asked,
         only_key: only_key.map(str::to_owned),
         weight: config.weight,
     })

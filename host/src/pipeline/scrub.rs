@@ -13,7 +13,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use memchr::memmem::{self, Finder};
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 
-const MASK: &str = "***";
+pub const MASK: &str = "***";
 /// What is shorter is a word that answers are made of (`none`, `ollama`) rather than a secret.
 const SHORTEST_IN_ANSWERS: usize = 8;
 
@@ -69,6 +69,11 @@ impl Scrub {
     /// Any other body.
     pub fn report(&self, body: Bytes) -> Bytes {
         mask(&self.elsewhere, body)
+    }
+
+    /// What the gateway itself says of the request.
+    pub fn text(&self, text: &str) -> String {
+        mask_text(&self.elsewhere, text)
     }
 
     pub fn headers(&self, mut headers: HeaderMap) -> HeaderMap {

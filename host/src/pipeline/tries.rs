@@ -3,6 +3,8 @@
 
 mod ring;
 
+pub use ring::{Ring, Turned};
+
 use super::attempt::{Answered, Attempt};
 use super::call::{Call, Gateway};
 use super::decode::Request;
@@ -11,7 +13,6 @@ use crate::config::{Retries, Routing};
 use crate::error::{Failure, FailureKind};
 use crate::telemetry::Record;
 use crate::vitals::{Full, Hold};
-use ring::{Ring, Turned};
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 

@@ -98,7 +98,7 @@ fn describe(snapshot: &Snapshot, target: &Target) -> Value {
     described
 }
 
-async fn read(api: &Api, body: Body) -> Result<Bytes, Failed> {
+pub(super) async fn read(api: &Api, body: Body) -> Result<Bytes, Failed> {
     let patience = api.gateway.live.current().config.limits.caller_timeout;
     match tokio::time::timeout(patience, gather(body)).await {
         Ok(gathered) => gathered,

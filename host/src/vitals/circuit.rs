@@ -41,6 +41,14 @@ impl Circuit {
         }
     }
 
+    /// The same without becoming the probe.
+    pub fn would_admit(&self) -> bool {
+        match *self.lock() {
+            State::Closed { .. } => true,
+            State::Open { until } | State::HalfOpen { until } => Instant::now() >= until,
+        }
+    }
+
     pub fn succeeded(&self) {
         *self.lock() = State::Closed { failures: 0 };
     }
@@ -82,7 +90,7 @@ mod tests {
         assert!(!circuit.failed(RULE) && !circuit.failed(RULE));
         circuit.succeeded();
         assert!(!circuit.failed(RULE) && !circuit.failed(RULE) && circuit.admits(RULE));
-        assert!(circuit.failed(RULE) && !circuit.admits(RULE));
+        assert!(circuit.failed(RULE) && !circuit.admits(RULE) && !circuit.would_admit());
     }
 
     #[tokio::test]

@@ -1,6 +1,6 @@
 //! Who is tried where none of those answers who should: said by the caller, or by the configuration.
 
-use super::{Choice, aim, choice, named};
+use super::{Choice, Line, aim, choice, named};
 use crate::chat::Members;
 use crate::config::RequestKind;
 use crate::error::Failure;
@@ -15,8 +15,8 @@ const HEADER: &str = "x-bt-fallback-providers";
 /// A request that tried more would be no help to its caller.
 const MAX: usize = 16;
 
-/// The addresses, in order: the body's, else the header's, else those of the model's name, else those of the provider that
-/// is tried first.
+/// The addresses, in order: the body's, else the header's, else those of the model's name, else those that the provider that
+/// is tried first has for the model, else its own.
 pub fn of(call: &Call, request: &Request, first: Option<&Choice>) -> Result<Vec<String>, Failure> {
     if call.addressee.is_alone() {
         return Ok(Vec::new());
@@ -29,9 +29,15 @@ pub fn of(call: &Call, request: &Request, first: Option<&Choice>) -> Result<Vec<
         return bounded(addresses.collect());
     }
     let of_name = request.model.as_ref().and_then(|model| call.snapshot.config.models.get(model));
-    let of_name = of_name.map(|route| &route.fallbacks).filter(|fallbacks| !fallbacks.is_empty());
-    let of_provider = || first.map(|choice| &choice.target.config.fallbacks);
-    Ok(of_name.or_else(of_provider).cloned().unwrap_or_default())
+    let of_name = of_name.map(|route| &route.fallbacks);
+    let lists = [of_name, first.and_then(of_model), first.map(|choice| &choice.target.config.fallbacks)];
+    Ok(lists.into_iter().flatten().find(|fallbacks| !fallbacks.is_empty()).cloned().unwrap_or_default())
+}
+
+/// What the provider's list says of the model.
+fn of_model(choice: &Choice) -> Option<&Vec<String>> {
+    let asked = choice.asked.as_ref()?;
+    choice.target.config.models.iter().find(|model| model.name == *asked).map(|model| &model.fallback_models)
 }
 
 #[derive(Deserialize)]
@@ -63,14 +69,16 @@ fn bounded(addresses: Vec<String>) -> Result<Vec<String>, Failure> {
 }
 
 /// Who that is. An address that nobody serves, or that cannot be used now, is passed over.
-pub fn choices(call: &Call, address: &str, asked: &str, kind: RequestKind) -> Vec<Choice> {
+pub fn line(call: &Call, address: &str, asked: &str, kind: RequestKind) -> Line {
     let snapshot = &call.snapshot;
     if !snapshot.config.models.contains_key(address)
         && let Some((target, model)) = aim(snapshot, address, bare(snapshot, asked))
     {
-        return choice(call, target, Some(model), kind).into_iter().collect();
+        let mut line = Line::default();
+        line.add(address, choice(call, target, Some(model), kind));
+        return line;
     }
-    named(call, address, kind).0
+    named(call, address, kind)
 }
 
 /// A model's name without its provider.

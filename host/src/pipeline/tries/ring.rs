@@ -79,7 +79,7 @@ impl<'a> Ring<'a> {
         self.keys.iter().copied().filter(|key| !self.limited.contains(key))
     }
 
-    fn fitness(&self, key: Option<usize>) -> Fitness {
+    pub fn fitness(&self, key: Option<usize>) -> Fitness {
         self.states().fitness(slot(key))
     }
 
