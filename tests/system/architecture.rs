@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// Which floor a module of the host stands on. A module may use what is on a lower floor; on the ground floor they may
 /// use each other, above it they may not.
-const FLOORS: [(&str, u8); 15] = [
+const FLOORS: [(&str, u8); 17] = [
     ("main", 5),
     ("cli", 5),
     ("server", 4),

@@ -119,11 +119,9 @@ async fn connections_are_not_shared_over_the_permission() {
 async fn another_provider_may_rescue_it() {
     let upstream = upstream().await;
     let mut shut = without_permission(openai(&spelled(&upstream, "127.1")));
-    shut["models"] = json!(["m"]);
-    let mut good = openai(&upstream.url());
-    good["models"] = json!(["m"]);
-    let gateway = Gateway::with(&[("a-shut", shut), ("b-good", good)]).await;
-    assert_eq!(gateway.chat("m", "hello").await.content(), "hi");
+    shut["fallbacks"] = json!(["b-good"]);
+    let gateway = Gateway::with(&[("a-shut", shut), ("b-good", openai(&upstream.url()))]).await;
+    assert_eq!(gateway.chat("a-shut/m", "hello").await.content(), "hi");
     gateway.wait_for_log(&["attempt failed", "a-shut", "127.0.0.1 is this machine"]).await;
 }
 

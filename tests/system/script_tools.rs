@@ -135,7 +135,7 @@ async fn a_call_into_a_script_that_failed_is_made_again() {
     let gateway = Setup::new()
         .provider(
             "lines",
-            json!({"plugin": "lines", "network_config": {"base_url": "http://127.0.0.1:9"}, "keys": [{"value": "k"}]}),
+            json!({"plugin": "lines", "network_config": {"base_url": "http://127.0.0.1:9", "allow_private_network": true}, "keys": [{"value": "k"}]}),
         )
         .plugin("lines.js", Component::script(&broken))
         .set("plugins", "record_failed_calls", json!({"directory": records}))
@@ -184,7 +184,7 @@ async fn a_new_script_passes_its_cases_at_once_and_nothing_is_wrong_with_it() {
 
 /// A gateway that follows the script, with the engine in its folder.
 async fn follow(script: &str) -> Gateway {
-    let upstream = json!({"base_url": "http://127.0.0.1:9"});
+    let upstream = json!({"base_url": "http://127.0.0.1:9", "allow_private_network": true});
     Setup::bare()
         .plugin("script.wasm", Component::first_party("script"))
         .provider("lines", json!({"plugin": "lines", "network_config": upstream, "keys": [{"value": "k"}]}))

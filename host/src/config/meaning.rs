@@ -24,7 +24,7 @@ pub(super) fn config(file: File, reader: &mut Reader<'_>) -> Config {
         reader.warn(&at.key("providers"), "there is no provider, so that every request will be refused");
     }
     let listen = listen.map_or(SocketAddr::from((Ipv4Addr::LOCALHOST, DEFAULT_PORT)), |Listen(address)| address);
-    let config = Config {
+    Config {
         listen,
         plugins: plugins_meant(plugins.unwrap_or_default(), reader),
         limits: limits_meant(limits.unwrap_or_default()),
@@ -44,9 +44,7 @@ pub(super) fn config(file: File, reader: &mut Reader<'_>) -> Config {
         },
         shown: BTreeMap::new(),
         store_trouble: None,
-    };
-    routing::warn_of_unknown_addresses(&config, &at, reader);
-    config
+    }
 }
 
 fn admin_meant(section: AdminSection, callers: SocketAddr, reader: &mut Reader<'_>) -> Admin {

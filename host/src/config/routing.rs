@@ -193,28 +193,26 @@ fn count<const MIN: u64, const MAX: u64>(typed: Option<Whole<MIN, MAX>>, default
     typed.map_or(default, |Whole(number)| u32::try_from(number).unwrap_or(u32::MAX))
 }
 
-/// Only warned about: who is missing now may be added while the gateway runs.
-pub(super) fn warn_of_unknown_addresses(config: &Config, at: &At, reader: &mut Reader<'_>) {
-    let mut lists: Vec<(At, &[String])> = Vec::new();
-    for (name, model) in &config.models {
-        lists.push((at.key("models").key(name).key("fallbacks"), &model.fallbacks));
-    }
-    for (name, provider) in &config.providers {
-        lists.push((at.key("providers").key(name).key("fallbacks"), &provider.fallbacks));
-    }
-    let mut unknown: Vec<(At, &str)> = Vec::new();
-    for (at, addresses) in lists {
-        let entries = addresses.iter().enumerate();
-        unknown.extend(entries.map(|(index, address)| (at.item(index), address.as_str())));
-    }
-    for (name, model) in &config.models {
-        let at = at.key("models").key(name).key("targets");
-        let entries = model.targets.iter().flatten().enumerate();
-        unknown.extend(entries.map(|(index, target)| (at.item(index), target.address.as_str())));
-    }
-    for (at, address) in unknown.into_iter().filter(|(_, address)| !is_known(config, address)) {
-        reader.warn(&at, format!("there is no provider and no model for `{address}`, so it is passed over"));
-    }
+/// Only warned about: who is missing now may be added while the gateway runs. Looked for once all providers are together,
+/// wherever they come from.
+pub(super) fn unknown_addresses(config: &Config) -> Vec<String> {
+    let root = At::default();
+    let (models, providers) = (root.key("models"), root.key("providers"));
+    let of_models = config.models.iter().map(|(name, model)| (models.key(name).key("fallbacks"), &model.fallbacks));
+    let of_providers =
+        config.providers.iter().map(|(name, provider)| (providers.key(name).key("fallbacks"), &provider.fallbacks));
+    let fallbacks = of_models.chain(of_providers).flat_map(|(at, addresses)| {
+        addresses.iter().enumerate().map(move |(index, address)| (at.item(index), address)).collect::<Vec<_>>()
+    });
+    let targets = config.models.iter().flat_map(|(name, model)| {
+        let at = models.key(name).key("targets");
+        let targets = model.targets.iter().flatten().enumerate();
+        targets.map(move |(index, target)| (at.item(index), &target.address))
+    });
+    let unknown = fallbacks.chain(targets).filter(|(_, address)| !is_known(config, address));
+    unknown
+        .map(|(at, address)| format!("{at}: there is no provider and no model for `{address}`, so it is passed over"))
+        .collect()
 }
 
 fn is_known(config: &Config, address: &str) -> bool {

@@ -6,7 +6,7 @@ use super::mistakes::{At, Mistake, Mistakes};
 use super::outgoing::MASK;
 use super::reader::{Reader, Typed};
 use super::typed::ProviderSection;
-use super::{Loaded, environment, provider, yaml};
+use super::{Loaded, environment, provider, routing, yaml};
 use semver::VersionReq;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, HashMap};
@@ -61,6 +61,7 @@ impl Config {
             config.providers.insert(name.clone(), Arc::new(provider));
             config.shown.insert(name.clone(), shown);
         }
+        warnings.extend(routing::unknown_addresses(&config));
         Loaded { config, warnings }
     }
 }
