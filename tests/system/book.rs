@@ -69,8 +69,10 @@ pages! {
     new_project_in_python: "host/templates/python/project/README.md",
     new_project_in_a_script: "host/templates/script/project/README.md",
     format_anthropic: "plugins/format-anthropic/README.md",
+    format_openai_responses: "plugins/format-openai-responses/README.md",
     provider_openai: "plugins/provider-openai/README.md",
     an_api_to_write_for: "tests/authors/acme/API.md",
+    an_api_that_an_outsider_wrote_for: "tests/outsider/API.md",
 }
 
 async fn follow(name: &str) {

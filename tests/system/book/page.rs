@@ -18,6 +18,8 @@ use tokio::process::Command;
 
 /// Where the pages say that the gateway is.
 const ADDRESS: &str = "127.0.0.1:8080";
+/// The same for those who have it from elsewhere.
+const BY_NAME: &str = "localhost:8080";
 
 static KEY: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\benv\.([A-Z0-9_]+)").expect("a pattern"));
 
@@ -184,6 +186,7 @@ impl Page {
             .current_dir(self.folder.path())
             .env("PATH", path.expect("a path"))
             .env("XDG_CACHE_HOME", target.join("book-cache"))
+            .env("XDG_DATA_HOME", self.folder.path().join("data"))
             // That of `tests/authors/build.sh`, so that the SDK's dependencies are built once.
             .env("CARGO_TARGET_DIR", target.with_file_name("new-projects"))
             .envs([("npm_config_prefer_offline", "true"), ("npm_config_audit", "false")])
@@ -213,7 +216,7 @@ impl Page {
 
     /// Starts a gateway where a command asks for one and there is none yet.
     async fn be_served(&mut self, command: &str) -> Result<(), String> {
-        match self.serving.is_none() && command.contains(ADDRESS) {
+        match self.serving.is_none() && [ADDRESS, BY_NAME].iter().any(|address| command.contains(address)) {
             true => self.serve("plugway serve").await,
             false => Ok(()),
         }
@@ -246,7 +249,7 @@ impl Page {
 
     fn addressed(&self, text: &str) -> String {
         match &self.serving {
-            Some(serving) => text.replace(ADDRESS, &serving.address),
+            Some(serving) => text.replace(BY_NAME, ADDRESS).replace(ADDRESS, &serving.address),
             None => text.to_owned(),
         }
     }
