@@ -1,10 +1,11 @@
 # make build   sets up what is missing and builds gateway and plugins
 # make run     builds, then serves on http://127.0.0.1:8080 (make run ARGS="--config plugway.yaml")
 # make test    sets up what is missing and runs every test
+# make soak    ten minutes of everything that goes wrong with upstreams, under load (make soak SECONDS=3600)
 # make bench   measures against nginx; results go to docs/benchmarks.md by hand
 # make lint    format, clippy, licences
 .DEFAULT_GOAL := build
-.PHONY: build run test bench lint wasm-target plugins guests clean
+.PHONY: build run test soak bench lint wasm-target plugins guests clean
 
 # Cargo's own folder, wherever it is; absolute, because tests run in another working directory.
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
@@ -36,6 +37,13 @@ test: wasm-target guests $(VENV)/ready $(NODE_CLIENTS)/ready
 	PLUGWAY_PLUGINS=$(PLUGINS) PLUGWAY_GUESTS=$(TARGET)/guests PLUGWAY_PYTHON=$(VENV)/bin/python \
 	PLUGWAY_AUTHORS=$(TARGET)/authors PLUGWAY_NODE_CLIENTS=$(NODE_CLIENTS) \
 		cargo test --release --workspace
+
+SECONDS ?= 600
+soak: wasm-target
+	cargo build --release -p plugway
+	$(MAKE) --no-print-directory plugins
+	PLUGWAY_PLUGINS=$(PLUGINS) PLUGWAY_SOAK_SECONDS=$(SECONDS) \
+		cargo test --release -p plugway --test system -- --exact faults::under_load_of_mixed_faults_nothing_grows
 
 bench: build
 	{ command -v nginx && command -v wrk; } >/dev/null || tests/install.sh nginx-light wrk

@@ -100,6 +100,8 @@ mod scripts;
 mod secrets;
 #[path = "system/seeds.rs"]
 mod seeds;
+#[path = "system/semantics.rs"]
+mod semantics;
 #[path = "system/store.rs"]
 mod store;
 #[path = "system/streams.rs"]

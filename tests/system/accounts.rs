@@ -90,3 +90,21 @@ async fn hints_are_those_of_the_candidate_that_answered() {
     let answer = gateway.post("/v1/chat/completions", &body).await;
     assert_eq!(answer.header("x-plugway-dropped"), "seed");
 }
+
+#[tokio::test]
+async fn strictness_is_the_requests_or_the_configurations() {
+    let upstream = Upstream::start().await;
+    upstream.otherwise(|_| Reply::json(200, &Dialect::Anthropic.whole("hi")));
+    let body = json!({"model": "a/m", "messages": [{"role": "user", "content": "hello"}], "seed": 7});
+    for (strict, header, status) in [(false, "false", 200), (false, "true", 400), (true, "false", 400)] {
+        let setup = Setup::new().provider("a", anthropic(&upstream.url()));
+        let gateway = setup.section("strict", json!(strict)).start().await;
+        let request = gateway.http.post(format!("{}/v1/chat/completions", gateway.url));
+        let answer = crate::gateway::read(request.header("x-plugway-strict", header).json(&body)).await;
+        assert_eq!(answer.status, status, "{strict} {header}: {}", answer.text());
+        match status {
+            200 => assert_eq!(answer.header("x-plugway-dropped"), "seed"),
+            _ => assert_eq!(answer.openai_error(400)["param"], "seed"),
+        }
+    }
+}
