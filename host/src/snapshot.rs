@@ -20,7 +20,7 @@ use crate::plugins::{Configured, Plugin};
 use crate::vitals::Vitals;
 use http::Uri;
 use place::Origin;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -57,7 +57,8 @@ pub struct Target {
 /// What a usable provider is made of.
 pub struct Ready {
     pub plugin: Arc<Configured>,
-    pub capabilities: Capabilities,
+    pub capabilities: Arc<Capabilities>,
+    operations: BTreeSet<config::RequestKind>,
     /// None for a provider that answers by itself.
     pub base_url: Option<Uri>,
     pub key_less: bool,
@@ -80,8 +81,7 @@ pub struct Template {
 impl Ready {
     /// Whether the plugin serves an operation, streamed or not.
     pub fn serves(&self, kind: config::RequestKind) -> bool {
-        let name = kind.to_string();
-        self.capabilities.operations.contains(&name)
+        self.operations.contains(&kind)
     }
 }
 

@@ -8,6 +8,7 @@ use super::api::upstream::{Decoded, Progress, Translated};
 use super::api::{Event, Header, Problem};
 use super::configured::{CallError, Configured, Moment, Occasion};
 use super::fault::Fault;
+use std::sync::Arc;
 
 /// Calls one function of one kind on a pooled instance, under the deadline.
 macro_rules! invoke {
@@ -30,7 +31,12 @@ macro_rules! invoke {
 
 /// Provider.
 impl Configured {
-    pub async fn capabilities(&self) -> Result<Capabilities, CallError> {
+    pub async fn capabilities(&self) -> Result<Arc<Capabilities>, CallError> {
+        let asked = self.capabilities.get_or_try_init(|| async { self.ask_capabilities().await.map(Arc::new) });
+        asked.await.cloned()
+    }
+
+    async fn ask_capabilities(&self) -> Result<Capabilities, CallError> {
         invoke!(self, Occasion::Building, provider.plugway_provider_provider.call_get_capabilities())
     }
 

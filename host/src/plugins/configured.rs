@@ -4,6 +4,7 @@
 //! a caller that went away in the middle leaves nothing behind.
 
 use super::api::Problem;
+use super::api::provider::Capabilities;
 use super::fault::Fault;
 use super::health::Health;
 use super::plugin::{FREE_TICKS, Live, Plugin, within};
@@ -13,7 +14,7 @@ use crate::config::Isolation;
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 
 /// Instances of one configured plugin that may be running at once. Calls take microseconds, so more than one a thread
 /// is needed only while a slow one steps aside.
@@ -80,6 +81,8 @@ pub struct Configured {
     health: Arc<Health>,
     idle: Arc<Shelf<Live>>,
     running: Semaphore,
+    /// The same in every call, so it is asked once, however many providers are served by it.
+    pub(super) capabilities: OnceCell<Arc<Capabilities>>,
     /// Told when this use of the plugin goes to rest.
     watcher: Watcher,
 }
@@ -108,6 +111,7 @@ impl Configured {
             settings,
             isolation,
             running: Semaphore::new(MAX_RUNNING),
+            capabilities: OnceCell::new(),
             watcher,
         };
         let first = configured.fresh().await?;

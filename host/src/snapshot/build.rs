@@ -5,7 +5,7 @@ use super::listing::Listing;
 use super::place::{self, Origin};
 use super::routes::{ClientRoute, Routes, Speaker};
 use super::{Alive, PolicyUse, Ready, Snapshot, Target, Template, Templates, operation};
-use crate::config::{self, Config, Isolation, PluginRequest};
+use crate::config::{self, Config, Isolation, PluginRequest, RequestKind};
 use crate::plugins::api::client::Route;
 use crate::plugins::api::policy::Phases;
 use crate::plugins::{CallError, Configured, Kind, Plugin, Watcher};
@@ -234,7 +234,9 @@ impl Builder<'_> {
         }
         let base_url = place::base_url(provider, preset.as_ref(), capabilities.default_base_url.as_deref())?;
         let headers = self.header_templates(provider).await?;
-        Ok(Ready { plugin: configured, capabilities, base_url, key_less, headers })
+        let is_served = |kind: &RequestKind| capabilities.operations.contains(&kind.to_string());
+        let operations = RequestKind::all().into_iter().filter(is_served).collect();
+        Ok(Ready { plugin: configured, operations, capabilities, base_url, key_less, headers })
     }
 
     /// The plugin that renders the provider's header templates, once every template has been looked at.
