@@ -2,7 +2,7 @@
 //! before it gives.
 
 mod adapt;
-mod address;
+mod addressee;
 mod admit;
 mod attempt;
 mod call;

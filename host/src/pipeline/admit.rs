@@ -1,6 +1,6 @@
 //! admit: HTTP call → Admitted. Which route, which generation, and the body, bounded in size and time.
 
-use super::address::{self, Addressee};
+use super::addressee::{self, Addressee};
 use super::call::{Call, Gateway};
 use super::encode::Failed;
 use crate::config::Limits;
@@ -69,7 +69,7 @@ struct Found {
 }
 
 fn find(snapshot: &Snapshot, method: &Method, path: &str, headers: &HeaderMap) -> Result<Found, Failure> {
-    let (addressee, below) = address::of(snapshot, path, headers)?;
+    let (addressee, below) = addressee::of(snapshot, path, headers)?;
     let unsupported = |message| Failure::new(FailureKind::Unsupported, message).code("operation_not_supported");
     let served = snapshot.route(method, below, headers).map_err(|error| match error {
         RouteError::NotServed(operation) => unsupported(format!("{operation} is not served: {method} {path}")),

@@ -1,6 +1,6 @@
 //! What every stage may know of a call.
 
-use super::address::Addressee;
+use super::addressee::Addressee;
 use super::send::Upstreams;
 use crate::chat;
 use crate::error::Failure;

@@ -23,7 +23,7 @@ pub fn is_list(call: &Call) -> bool {
 
 /// The list, or one of it, in canonical form; a format that mounts a route for the list says it in its own.
 pub async fn answer(gateway: &Gateway, call: &Call) -> Result<String, Failure> {
-    let targets: Vec<&Arc<Target>> = match call.addressee.provider_alone() {
+    let targets: Vec<&Arc<Target>> = match call.addressee.target() {
         Some(target) => vec![allowed(target)?],
         None => call.snapshot.providers().collect(),
     };
@@ -39,7 +39,7 @@ pub async fn answer(gateway: &Gateway, call: &Call) -> Result<String, Failure> {
         }
     }
     let mut described: BTreeMap<&str, Value> = models.iter().map(|(id, entry)| (&**id, entry.describe())).collect();
-    if call.addressee.provider_alone().is_none() {
+    if call.addressee.target().is_none() {
         for name in call.snapshot.config.models.keys() {
             described.insert(name, entry(name, OURS));
         }

@@ -18,7 +18,7 @@ const MAX: usize = 16;
 /// The addresses, in order: the body's, else the header's, else those of the model's name, else those that the provider that
 /// is tried first has for the model, else its own.
 pub fn of(call: &Call, request: &Request, first: Option<&Choice>) -> Result<Vec<String>, Failure> {
-    if call.addressee.is_alone() {
+    if call.addressee.wants_no_other() {
         return Ok(Vec::new());
     }
     if let Some(said) = &request.fallbacks {

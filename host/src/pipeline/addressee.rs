@@ -10,15 +10,24 @@ use std::sync::Arc;
 const PROVIDERS: &str = "/providers/";
 const ENDPOINT: HeaderName = HeaderName::from_static("x-bt-endpoint-name");
 
-/// Who alone may serve a call.
+/// Who alone may serve a call, as far as the caller says.
 #[derive(Default)]
 pub struct Addressee {
-    /// None: the model's name decides.
-    provider: Option<Arc<Target>>,
-    /// The provider stands in the path, so the model's name is the provider's own.
-    by_path: bool,
+    provider: Named,
     /// The name of the only key that may be used; None: any.
     key: Option<String>,
+}
+
+/// The provider that the caller names beside the model.
+#[derive(Default)]
+enum Named {
+    /// The model's name decides.
+    #[default]
+    Nobody,
+    /// The model's name is the provider's own, and others may stand in where it fails.
+    InPath(Arc<Target>),
+    /// This one and no other.
+    InHeader(Arc<Target>),
 }
 
 /// A provider, and the model as it knows it.
@@ -26,16 +35,15 @@ type Addressed<'a, 'm> = (&'a Arc<Target>, Option<&'m str>);
 
 /// Who is addressed, and the path that is left to be routed.
 pub fn of<'a>(snapshot: &Snapshot, path: &'a str, headers: &HeaderMap) -> Result<(Addressee, &'a str), Failure> {
-    let (by_path, path) = match path.strip_prefix(PROVIDERS) {
-        None => (None, path),
+    let (named, path) = match path.strip_prefix(PROVIDERS) {
+        None => (Named::Nobody, path),
         Some(rest) => {
             let (name, _) = rest.split_once('/').unwrap_or((rest, ""));
             let target = provider(snapshot, &percent_decode_str(name).decode_utf8_lossy())?;
-            (Some(target), &rest[name.len()..])
+            (Named::InPath(target), &rest[name.len()..])
         }
     };
-    let is_by_path = by_path.is_some();
-    let addressee = Addressee { provider: by_path, by_path: is_by_path, key: None };
+    let addressee = Addressee { provider: named, key: None };
     let endpoint = headers.get(ENDPOINT).map(|name| String::from_utf8_lossy(name.as_bytes()).trim().to_owned());
     match endpoint.filter(|name| !name.is_empty()) {
         None => Ok((addressee, path)),
@@ -54,8 +62,8 @@ impl Addressee {
     fn narrowed(self, snapshot: &Snapshot, name: String) -> Result<Self, Failure> {
         let named = snapshot.provider(&name).cloned();
         let has_key = |target: &Arc<Target>| target.config.keys.iter().any(|key| key.name == name);
-        match (&self.provider, named) {
-            (None, Some(target)) => Ok(Addressee { provider: Some(target), ..self }),
+        match (self.target(), named) {
+            (None, Some(target)) => Ok(Addressee { provider: Named::InHeader(target), ..self }),
             (Some(provider), Some(target)) if Arc::ptr_eq(provider, &target) => Ok(self),
             (Some(provider), _) if has_key(provider) => Ok(Addressee { key: Some(name), ..self }),
             (None, None) if snapshot.providers().any(has_key) => Ok(Addressee { key: Some(name), ..self }),
@@ -68,7 +76,10 @@ impl Addressee {
 
     /// The model that the configuration sets for whoever addresses the provider by its path.
     pub fn pinned_model(&self) -> Option<&str> {
-        self.provider.as_ref().filter(|_| self.by_path)?.config.model.as_deref()
+        match &self.provider {
+            Named::InPath(target) => target.config.model.as_deref(),
+            Named::Nobody | Named::InHeader(_) => None,
+        }
     }
 
     /// The provider, and the model as it knows it. `addressed` finds who a `<provider>/<model>` means.
@@ -77,8 +88,8 @@ impl Addressee {
         model: Option<&'m str>,
         addressed: impl Fn(&'m str) -> Option<(Arc<Target>, &'m str)>,
     ) -> Result<Option<Addressed<'_, 'm>>, Failure> {
-        let Some(provider) = &self.provider else { return Ok(None) };
-        match model.filter(|_| !self.by_path).and_then(addressed) {
+        let Some(provider) = self.target() else { return Ok(None) };
+        match model.filter(|_| !self.is_by_path()).and_then(addressed) {
             None => Ok(Some((provider, model))),
             Some((target, model)) if Arc::ptr_eq(&target, provider) => Ok(Some((provider, Some(model)))),
             Some((target, _)) => {
@@ -89,12 +100,16 @@ impl Addressee {
         }
     }
 
-    pub fn provider_alone(&self) -> Option<&Arc<Target>> {
-        self.provider.as_ref()
+    /// The provider that is named, in the path or in the header.
+    pub fn target(&self) -> Option<&Arc<Target>> {
+        match &self.provider {
+            Named::Nobody => None,
+            Named::InPath(target) | Named::InHeader(target) => Some(target),
+        }
     }
 
     pub fn is_by_path(&self) -> bool {
-        self.by_path
+        matches!(self.provider, Named::InPath(_))
     }
 
     /// The only key that may be used.
@@ -103,7 +118,7 @@ impl Addressee {
     }
 
     /// Whether the caller wants this provider and no other, not even where it fails.
-    pub fn is_alone(&self) -> bool {
-        self.provider.is_some() && !self.by_path
+    pub fn wants_no_other(&self) -> bool {
+        matches!(self.provider, Named::InHeader(_))
     }
 }
