@@ -1,5 +1,5 @@
-//! Changes on disk and through the admin API become generations. One loop, one change at a time: everything that can fail is done first, then one
-//! pointer is exchanged; whatever failed leaves the generation that serves as it is.
+//! Changes on disk and through the admin API become generations. One loop, one change at a time: everything that can fail
+//! is done first, then one pointer is exchanged; whatever failed leaves the generation that serves as it is.
 
 mod changes;
 mod files;
@@ -16,7 +16,7 @@ use crate::snapshot::{Ingredients, Live, Snapshot, Trouble};
 use crate::store::Store;
 use crate::telemetry::{Metrics, ReloadOutcome};
 use changes::Asked;
-use files::{Change as FileChange, Files};
+use files::{FileChange, Files};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -35,7 +35,7 @@ pub enum Event {
 /// Folders are looked through this often even when the system reports no change: some file systems never do.
 const RESCAN: Duration = Duration::from_secs(5);
 
-/// Keeps what serves in step with what lies on disk.
+/// Keeps what serves in step with what lies on disk and with what the admin API is asked for.
 pub struct Reloader {
     live: Arc<Live>,
     runtime: Runtime,

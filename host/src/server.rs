@@ -4,6 +4,7 @@
 //! wake-ups between threads would cost more than routing does.
 
 mod admin;
+mod body;
 mod connections;
 mod explain;
 mod guard;

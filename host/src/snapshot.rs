@@ -13,7 +13,6 @@ pub use live::Live;
 pub use routes::{ClientRoute, RouteError, Served, Speaker};
 
 use crate::config::{self, Config};
-use crate::operation::Operation;
 use crate::plugins::api::policy::Phases;
 use crate::plugins::api::provider::Capabilities;
 use crate::plugins::{Configured, Plugin};
@@ -167,9 +166,4 @@ impl Drop for Alive {
     fn drop(&mut self) {
         ALIVE.fetch_sub(1, Ordering::Relaxed);
     }
-}
-
-/// The operation of a route that a format names.
-fn operation(name: &str) -> Option<Operation> {
-    name.parse().ok()
 }

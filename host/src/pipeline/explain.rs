@@ -9,7 +9,7 @@ use super::decode::{self, Request};
 use super::headers::{self, Sealed};
 use super::hygiene;
 use super::review;
-use super::route::{self, Choice, Line, Out, Why};
+use super::route::{self, Choice, Lineup, Out, Why};
 use super::scrub::{MASK, Scrub};
 use super::send::{Derived, Outbound, Upstreams};
 use super::tries::{Ring, Turned};
@@ -88,7 +88,7 @@ pub async fn explain(live: Arc<Live>, question: Question) -> Result<Value, Failu
     call.speaker()?;
     let request = decode::decode(&call, body, &mut record)?;
     let request = review::request(&call, request).await?;
-    let Line { choices, out } = route::line(&call, &request)?;
+    let Lineup { choices, out } = route::lineup(&call, &request)?;
     let mut candidates = Vec::with_capacity(choices.len());
     for (number, choice) in (0..).zip(&choices) {
         candidates.push(candidate(&gateway, &call, &request, choice, number).await);

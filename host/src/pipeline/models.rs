@@ -1,9 +1,11 @@
-//! The list of models: names and models of the configuration, and what services list themselves where the configuration names none.
+//! The list of models: names and models of the configuration, and what services list themselves where the configuration
+//! names none.
 
 mod ask;
 
 use super::call::{Call, Gateway};
-use crate::config::{Model, RequestKind};
+use super::route;
+use crate::config::{Model, Prices, RequestKind};
 use crate::error::{Failure, FailureKind};
 use crate::operation::Operation;
 use crate::snapshot::Target;
@@ -64,10 +66,7 @@ fn entry(id: &str, owner: &str) -> Value {
 fn allowed(target: &Arc<Target>) -> Result<&Arc<Target>, Failure> {
     match target.config.allowed.allows(KIND) {
         true => Ok(target),
-        false => {
-            let message = format!("the provider `{}` does not serve {KIND}", target.config.name);
-            Err(Failure::new(FailureKind::Unsupported, message).code("operation_not_supported"))
-        }
+        false => Err(route::does_not_serve(target, KIND)),
     }
 }
 
@@ -101,7 +100,7 @@ impl Entry<'_> {
 /// What the configuration says of a model, by the names that it uses. Whom it falls back to is nobody else's business.
 fn metadata(model: &Model) -> Map<String, Value> {
     let Model { name: _, display_name, multimodal, prices, max_input_tokens, max_output_tokens, .. } = model;
-    let price = |price: fn(&crate::config::Prices) -> f64| prices.as_ref().map(|prices| json!(price(prices)));
+    let price = |price: fn(&Prices) -> f64| prices.as_ref().map(|prices| json!(price(prices)));
     let members = [
         ("display_name", display_name.as_ref().map(|name| json!(name))),
         ("multimodal", multimodal.map(Value::from)),

@@ -37,7 +37,7 @@ pub enum Why {
 
 /// Who is to be tried, in order, and who is passed over.
 #[derive(Default)]
-pub struct Line {
+pub struct Lineup {
     pub choices: Vec<Choice>,
     pub out: Vec<Out>,
 }
@@ -48,7 +48,7 @@ pub struct Out {
     pub failure: Failure,
 }
 
-/// The same by one of its keys.
+/// A choice by one of its keys.
 pub struct Candidate {
     pub target: Arc<Target>,
     pub ready: Arc<Ready>,
@@ -96,34 +96,34 @@ impl Choice {
 
 /// At least one.
 pub fn route(call: &Call, request: &Request) -> Result<Vec<Choice>, Failure> {
-    let Line { choices, out } = line(call, request)?;
+    let Lineup { choices, out } = lineup(call, request)?;
     match choices.is_empty() {
         false => Ok(choices),
         true => Err(out.into_iter().next().map_or_else(|| nobody_serves(request), |out| out.failure)),
     }
 }
 
-pub fn line(call: &Call, request: &Request) -> Result<Line, Failure> {
+pub fn lineup(call: &Call, request: &Request) -> Result<Lineup, Failure> {
     let find = |model| addressed(&call.snapshot, model).map(|(target, model)| (target.clone(), model));
     let addressee = call.addressee.provider(request.model.as_deref(), find)?;
-    let mut line = Line::default();
+    let mut lineup = Lineup::default();
     match (addressee, request.model.as_deref()) {
-        (Some((target, model)), _) => line.add(&target.config.name, choice(call, target, model, request.kind)),
-        (None, None) => line.choices = everybody(call, request.kind),
-        (None, Some(model)) => line = named(call, model, request.kind),
+        (Some((target, model)), _) => lineup.add(&target.config.name, choice(call, target, model, request.kind)),
+        (None, None) => lineup.choices = everybody(call, request.kind),
+        (None, Some(model)) => lineup = named(call, model, request.kind),
     }
-    let is_final = line.out.first().is_some_and(|out| !out.failure.may_be_rescued());
-    if line.choices.is_empty() && is_final {
-        return Ok(line);
+    let is_final = lineup.out.first().is_some_and(|out| !out.failure.may_be_rescued());
+    if lineup.choices.is_empty() && is_final {
+        return Ok(lineup);
     }
-    for address in fallbacks::of(call, request, line.choices.first())? {
+    for address in fallbacks::of(call, request, lineup.choices.first())? {
         let asked = request.model.as_deref().unwrap_or_default();
-        line.fall_back_on(fallbacks::line(call, &address, asked, request.kind));
+        lineup.fall_back_on(fallbacks::lineup(call, &address, asked, request.kind));
     }
-    Ok(line)
+    Ok(lineup)
 }
 
-impl Line {
+impl Lineup {
     fn add(&mut self, address: &str, choice: Result<Choice, Failure>) {
         match choice {
             Ok(choice) => self.choices.push(choice),
@@ -131,7 +131,7 @@ impl Line {
         }
     }
 
-    fn fall_back_on(&mut self, more: Line) {
+    fn fall_back_on(&mut self, more: Lineup) {
         for choice in more.choices {
             if !self.choices.iter().any(|other| other.is_same_as(&choice)) {
                 self.choices.push(Choice { why: Why::Fallback, ..choice });
@@ -155,21 +155,21 @@ fn everybody(call: &Call, kind: RequestKind) -> Vec<Choice> {
 }
 
 /// Who serves a model, by whatever name it is asked for.
-fn named(call: &Call, model: &str, kind: RequestKind) -> Line {
-    let mut line = Line::default();
-    let (targets, strategy) = match targets(&call.snapshot, model, &mut line.out) {
+fn named(call: &Call, model: &str, kind: RequestKind) -> Lineup {
+    let mut lineup = Lineup::default();
+    let (targets, strategy) = match targets(&call.snapshot, model, &mut lineup.out) {
         Ok(found) => found,
         Err(failure) => {
-            line.add(model, Err(failure));
-            return line;
+            lineup.add(model, Err(failure));
+            return lineup;
         }
     };
     for Aimed { target, model, weight } in targets {
         let choice = choice(call, target, Some(model), kind);
         let choice = choice.map(|choice| Choice { weight: weight.unwrap_or(choice.weight), ..choice });
-        line.add(&target.config.name, choice);
+        lineup.add(&target.config.name, choice);
     }
-    Line { choices: order::by(strategy, line.choices), ..line }
+    Lineup { choices: order::by(strategy, lineup.choices), ..lineup }
 }
 
 /// A provider and its name of a model.
@@ -230,10 +230,7 @@ fn addressed<'a>(snapshot: &'a Snapshot, address: &'a str) -> Option<(&'a Arc<Ta
 pub fn choice(call: &Call, target: &Arc<Target>, model: Option<&str>, kind: RequestKind) -> Result<Choice, Failure> {
     let config = &target.config;
     let ready = target.ready.as_ref().map_err(|reason| unavailable(target, reason))?;
-    let upstream = served_as(call, target, ready, kind).ok_or_else(|| {
-        let message = format!("the provider `{}` does not serve {kind}", config.name);
-        Failure::new(FailureKind::Unsupported, message).code("operation_not_supported")
-    })?;
+    let upstream = served_as(call, target, ready, kind).ok_or_else(|| does_not_serve(target, kind))?;
     let only_key = call.addressee.key();
     let can_pay = match ready.key_less {
         true => only_key.is_none(),
@@ -284,6 +281,11 @@ fn keys_serving(target: &Target, model: Option<&str>, only: Option<&str>) -> imp
         only.is_none_or(|name| *name == key.name) && model.is_none_or(|model| key.models.serves(model))
     };
     target.config.keys.iter().enumerate().filter_map(move |(index, key)| serves(key).then_some(index))
+}
+
+pub fn does_not_serve(target: &Target, kind: RequestKind) -> Failure {
+    let message = format!("the provider `{}` does not serve {kind}", target.config.name);
+    Failure::new(FailureKind::Unsupported, message).code("operation_not_supported")
 }
 
 fn unavailable(target: &Target, reason: &str) -> Failure {

@@ -11,7 +11,7 @@ use std::time::SystemTime;
 
 /// A change on disk, in the order in which changes are taken.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Change {
+pub enum FileChange {
     Written(PathBuf),
     /// After the components, one of which is its engine.
     ScriptWritten(PathBuf),
@@ -53,7 +53,7 @@ impl Files {
     }
 
     /// What may have changed since the last look.
-    pub fn changes(&mut self, config_file: Option<&Path>) -> Vec<Change> {
+    pub fn changes(&mut self, config_file: Option<&Path>) -> Vec<FileChange> {
         let mut changes = Vec::new();
         let present = match self.scan() {
             Ok(present) => present,
@@ -67,17 +67,18 @@ impl Files {
             let entry = self.entries.entry(file.clone()).or_default();
             if entry.stamp.as_ref() != Some(stamp) {
                 entry.stamp = Some(stamp.clone());
-                changes.push(if is_component(file) { Change::Written } else { Change::ScriptWritten }(file.clone()));
+                let written = if is_component(file) { FileChange::Written } else { FileChange::ScriptWritten };
+                changes.push(written(file.clone()));
             }
         }
         let gone = self.entries.keys().filter(|file| !present.contains_key(*file));
-        changes.extend(gone.cloned().map(Change::Removed));
+        changes.extend(gone.cloned().map(FileChange::Removed));
         if let Some(file) = config_file {
             let stamp = look_at(file);
             // A configuration that is being replaced is missing for a moment.
             if stamp.is_some() && stamp != self.config {
                 self.config = stamp;
-                changes.push(Change::Configuration(file.to_owned()));
+                changes.push(FileChange::Configuration(file.to_owned()));
             }
         }
         changes.sort();

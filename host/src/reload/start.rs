@@ -1,6 +1,6 @@
 //! The first generation.
 
-use super::files::{Change, Files};
+use super::files::{FileChange, Files};
 use super::{Changes, Event, Reloader, watch};
 use crate::config::{Config, Loaded, PluginsAtStart, Source};
 use crate::plugins::{Bounds, CompileLimits, EngineError, Failing, Recorder, Runtime, Watcher};
@@ -149,7 +149,7 @@ fn recording(runtime: Runtime, plugins: &PluginsAtStart) -> Runtime {
 async fn load_all(files: &mut Files, runtime: &Runtime) -> Vec<(PathBuf, String)> {
     let mut refused = Vec::new();
     for change in files.changes(None) {
-        let (Change::Written(file) | Change::ScriptWritten(file)) = change else { continue };
+        let (FileChange::Written(file) | FileChange::ScriptWritten(file)) = change else { continue };
         match files.load(&file, runtime, 1).await {
             Some(Ok(plugin)) => _ = files.replace(&file, plugin),
             Some(Err(reason)) => refused.push((file, reason)),

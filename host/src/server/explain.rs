@@ -1,6 +1,6 @@
 //! `POST /api/explain`: what would become of a request.
 
-use super::{Api, providers};
+use super::{Api, body};
 use crate::error::Failure;
 use crate::pipeline::{self, Question};
 use axum::Json;
@@ -9,7 +9,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 
 pub async fn explain(State(api): State<Api>, body: Body) -> Response {
-    let question = match providers::read(&api, body).await {
+    let question = match body::read(&api, body).await {
         Ok(question) => question,
         Err(failed) => return failed.into_response(),
     };

@@ -1,7 +1,7 @@
 //! `/api/providers`: the providers that there are, and changes of those that do not come from the configuration file.
 
-use super::Api;
 use super::reply::{Failed, Kind};
+use super::{Api, body};
 use crate::config::{self, Shown};
 use crate::reload::Change;
 use crate::snapshot::{Snapshot, Target};
@@ -12,14 +12,8 @@ use axum::extract::{Path, State};
 use axum::http::header::LOCATION;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use bytes::{Bytes, BytesMut};
-use http_body_util::BodyExt;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
-use std::time::Duration;
-
-/// Larger than any block, even with all the certificates of the world in it.
-const LARGEST_BODY: usize = 1024 * 1024;
 
 type Named = Result<Path<String>, PathRejection>;
 
@@ -43,7 +37,7 @@ pub async fn show(State(api): State<Api>, name: Named) -> Result<Json<Value>, Fa
 }
 
 pub async fn create(State(api): State<Api>, body: Body) -> Result<Response, Failed> {
-    let (name, block) = config::submitted(&read(&api, body).await?, None)?;
+    let (name, block) = config::submitted(&body::read(&api, body).await?, None)?;
     api.changes.make(Change::Create { name: name.clone(), block }).await?;
     let mut response = (StatusCode::CREATED, Json(as_it_is(&api, &name))).into_response();
     let address = format!("/api/providers/{}", utf8_percent_encode(&name, NON_ALPHANUMERIC));
@@ -55,7 +49,7 @@ pub async fn create(State(api): State<Api>, body: Body) -> Result<Response, Fail
 
 pub async fn replace(State(api): State<Api>, name: Named, body: Body) -> Result<Json<Value>, Failed> {
     let name = named(name)?;
-    let (name, block) = config::submitted(&read(&api, body).await?, Some(&name))?;
+    let (name, block) = config::submitted(&body::read(&api, body).await?, Some(&name))?;
     api.changes.make(Change::Replace { name: name.clone(), block }).await?;
     Ok(Json(as_it_is(&api, &name)))
 }
@@ -96,35 +90,4 @@ fn describe(snapshot: &Snapshot, target: &Target) -> Value {
         described["hides_stored"] = true.into();
     }
     described
-}
-
-pub(super) async fn read(api: &Api, body: Body) -> Result<Bytes, Failed> {
-    let patience = api.gateway.live.current().config.limits.caller_timeout;
-    match tokio::time::timeout(patience, gather(body)).await {
-        Ok(gathered) => gathered,
-        Err(_) => Err(Failed::new(Kind::TooSlow, "too_slow", "the request's body did not come in time")),
-    }
-}
-
-async fn gather(mut body: Body) -> Result<Bytes, Failed> {
-    let mut gathered = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| Failed::new(Kind::Invalid, "invalid_body", "the request's body broke off"))?;
-        gathered.extend_from_slice(&frame.into_data().unwrap_or_default());
-        if gathered.len() > LARGEST_BODY {
-            drop(gathered);
-            drain(body).await;
-            let message = format!("the body is larger than the {} KB that are taken", LARGEST_BODY / 1024);
-            return Err(Failed::new(Kind::TooLarge, "request_too_large", message));
-        }
-    }
-    Ok(gathered.freeze())
-}
-
-/// Reads on for a moment and throws away: most clients look for a reply only when they have sent everything.
-async fn drain(mut body: Body) {
-    const MOMENT: Duration = Duration::from_secs(2);
-    let reading = async { while let Some(Ok(_)) = body.frame().await {} };
-    // Who sends for longer does not get the reply.
-    let _ = tokio::time::timeout(MOMENT, reading).await;
 }

@@ -4,8 +4,9 @@
 use super::listing::Listing;
 use super::place::{self, Origin};
 use super::routes::{ClientRoute, Routes, Speaker};
-use super::{Alive, PolicyUse, Ready, Snapshot, Target, Template, Templates, operation};
+use super::{Alive, PolicyUse, Ready, Snapshot, Target, Template, Templates};
 use crate::config::{self, Config, Isolation, PluginRequest, RequestKind};
+use crate::operation::Operation;
 use crate::plugins::api::client::Route;
 use crate::plugins::api::policy::Phases;
 use crate::plugins::{CallError, Configured, Kind, Plugin, Watcher};
@@ -294,7 +295,8 @@ fn client_route(route: Route, dialect: &str, format: &Arc<Configured>) -> Result
             (path.to_owned(), Some(HeaderName::from_bytes(header.as_bytes()).map_err(wrong)?))
         }
     };
-    let operation = operation(&name).ok_or_else(|| format!("the route {path} has the unknown operation `{name}`"))?;
+    let operation =
+        name.parse::<Operation>().map_err(|_| format!("the route {path} has the unknown operation `{name}`"))?;
     let method = Method::from_bytes(method.as_bytes()).map_err(|_| format!("the route {path} has no valid method"))?;
     let format = Speaker::Format(format.clone());
     Ok(ClientRoute { method, path, dialect: dialect.to_owned(), operation, model, streaming, format, header })

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Which generation serves, and which files were refused. Two places hold it: the server reads it once for each request,
-/// the reloader exchanges it.
+/// Which generation serves, and which files were refused. The serving threads read it, once for each
+/// request; the reload loop alone exchanges it.
 pub struct Live {
     current: ArcSwap<Snapshot>,
     refused: Mutex<BTreeMap<PathBuf, RefusedFile>>,

@@ -52,7 +52,8 @@ impl EncodeLabelValue for Word {
     }
 }
 
-/// What became of a change on disk.
+/// What became of a change on disk. Of those through the admin API only the swaps are counted: who asked for one that was
+/// refused has been told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReloadOutcome {
     Swapped,

@@ -1,6 +1,6 @@
 //! Who is tried where none of those answers who should: said by the caller, or by the configuration.
 
-use super::{Choice, Line, aim, choice, named};
+use super::{Choice, Lineup, aim, choice, named};
 use crate::chat::Members;
 use crate::config::RequestKind;
 use crate::error::Failure;
@@ -69,14 +69,14 @@ fn bounded(addresses: Vec<String>) -> Result<Vec<String>, Failure> {
 }
 
 /// Who that is. An address that nobody serves, or that cannot be used now, is passed over.
-pub fn line(call: &Call, address: &str, asked: &str, kind: RequestKind) -> Line {
+pub fn lineup(call: &Call, address: &str, asked: &str, kind: RequestKind) -> Lineup {
     let snapshot = &call.snapshot;
     if !snapshot.config.models.contains_key(address)
         && let Some((target, model)) = aim(snapshot, address, bare(snapshot, asked))
     {
-        let mut line = Line::default();
-        line.add(address, choice(call, target, Some(model), kind));
-        return line;
+        let mut lineup = Lineup::default();
+        lineup.add(address, choice(call, target, Some(model), kind));
+        return lineup;
     }
     named(call, address, kind)
 }
