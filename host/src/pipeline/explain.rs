@@ -1,5 +1,5 @@
 //! explain: what would become of a request. It goes through every stage up to the sending, and nothing is sent: no
-//! credential is got, no side request is made, nobody's turn is taken, and nothing is counted.
+//! credential is got, no side request is made, nobody's turn is taken, and no request is counted. Calls into plugins are.
 
 use super::adapt::{self, Foreseen};
 use super::admit::{self, Admitted};
@@ -88,7 +88,9 @@ pub async fn explain(live: Arc<Live>, question: Question) -> Result<Value, Failu
     call.speaker()?;
     let request = decode::decode(&call, body, &mut record)?;
     let request = review::request(&call, request).await?;
-    let Lineup { choices, out } = route::lineup(&call, &request)?;
+    let Lineup { mut choices, out } = route::lineup(&call, &request)?;
+    // As `tries` does with who keeps failing.
+    choices.sort_by_key(|choice| !choice.target.vitals.circuit.would_admit());
     let mut candidates = Vec::with_capacity(choices.len());
     for (number, choice) in (0..).zip(&choices) {
         candidates.push(candidate(&gateway, &call, &request, choice, number).await);
