@@ -57,6 +57,12 @@ impl Operation {
         matches!(self, Speech | Transcription | ImageGeneration | ImageEdit)
     }
 
+    /// The word by which its requests ask for a stream, where they do not say yes or no.
+    pub fn stream_word(self) -> Option<&'static str> {
+        // All speech may come in pieces; what is asked for is whether they come as events.
+        (self == Operation::Speech).then_some("sse")
+    }
+
     /// Whether callers may send a form, in which files stand, instead of JSON.
     pub fn takes_form(self) -> bool {
         use Operation::{File, ImageEdit, ImageVariation, Transcription, Translation};

@@ -12,7 +12,6 @@ use crate::chat::Members;
 use crate::config::RequestKind;
 use crate::error::{Failure, FailureKind};
 use crate::form::Form;
-use crate::operation::Operation;
 use crate::plugins::api::client::Place;
 use crate::plugins::{CallError, Configured};
 use crate::telemetry::Record;
@@ -23,7 +22,7 @@ use tokio::sync::OnceCell;
 
 /// What the caller asks for, as the policies left it.
 pub struct Request {
-    /// What the upstream is asked for.
+    /// What a choice's own kind is made from: a service that cannot do just this is asked for something else.
     pub kind: RequestKind,
     /// `<provider>/<model>` or a bare name; None where the route's requests name none.
     pub model: Option<String>,
@@ -110,10 +109,9 @@ fn check_model(model: &str) -> Result<(), &'static str> {
 fn streaming(call: &Call, fields: &Fields<'_>) -> Result<bool, Failure> {
     match &call.route.streaming {
         Place::Member(name) => {
-            let asked = match call.route.operation {
-                // All speech may come in pieces; what it says is whether they come as events.
-                Operation::Speech => fields.string(name).map(|format| format.as_deref() == Some("sse")),
-                _ => fields.flag(name),
+            let asked = match call.route.operation.stream_word() {
+                Some(word) => fields.string(name).map(|said| said.as_deref() == Some(word)),
+                None => fields.flag(name),
             };
             asked.map_err(|message| Failure::invalid(message).at(name.as_str()))
         }

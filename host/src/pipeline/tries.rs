@@ -180,7 +180,16 @@ impl Tries<'_> {
                 ring.stay_with(key);
                 Lesson::Again { after: asked_for }
             }
-            _ => Lesson::NextChoice,
+            FailureKind::Plugin | FailureKind::Unavailable | FailureKind::ForbiddenAddress => Lesson::NextChoice,
+            // Not to be rescued, so final above.
+            FailureKind::InvalidRequest
+            | FailureKind::NotFound
+            | FailureKind::MethodNotAllowed
+            | FailureKind::CallerTooSlow
+            | FailureKind::TooLarge
+            | FailureKind::Refused
+            | FailureKind::Unsupported
+            | FailureKind::Internal => Lesson::Final,
         }
     }
 
