@@ -39,7 +39,7 @@ const HOMES: [(&str, &[&str]); 11] = [
     ("redb", &["store"]),
     ("argon2", &["store"]),
     ("ring::aead", &["store"]),
-    ("prometheus_client", &["telemetry", "plugins", "server", "snapshot"]),
+    ("prometheus_client", &["telemetry", "server"]),
 ];
 
 /// Whoever is named in the host has been wired into it.
