@@ -82,3 +82,4 @@ export CARGO_TARGET_DIR="$target"
 
 # A member of the repository's workspace, which Cargo knows best how to keep up to date.
 "$plugway" plugin build acme/rust --out "$out/acme-rust"
+"$plugway" plugin build ../outsider/provider-verso --out "$out/verso"

@@ -197,6 +197,47 @@ async fn every_language_passes_the_cases() {
     }
 }
 
+/// Somebody who had the book, the program and `tests/outsider/API.md` wrote it.
+#[tokio::test]
+async fn an_outsiders_adapter_serves_callers_of_every_dialect() {
+    let plugin = built_file("verso", "provider-verso");
+    let cases = root().join("tests/outsider/provider-verso/cases");
+    let [plugin, cases] = [&plugin, &cases].map(|path| path.to_str().expect("UTF-8"));
+    let (code, told) = run_within(LONG, &["plugin", "test", plugin, "--cases", cases]).await;
+    assert_eq!(code, Some(0), "{told}");
+
+    let verso = Upstream::start().await;
+    verso.otherwise(|seen| {
+        if seen.header("verso-key") != Some(TOKEN) {
+            return Reply::json(403, &json!({"fault": {"code": "dead_key", "says": "This key opens nothing."}}));
+        }
+        let cost = json!({"read": 31, "wrote": 3});
+        match seen.json()["stream"] == true {
+            false => Reply::json(
+                200,
+                &json!({"id": "cmp_81", "voice": "alto-3", "text": "Madrid.", "stopped": "end", "cost": cost}),
+            ),
+            true => Reply::sse(&[
+                "event: open\ndata: {\"id\": \"cmp_81\", \"voice\": \"alto-3\"}\n\n".to_owned(),
+                ": still here\n\n".to_owned(),
+                "event: piece\ndata: {\"t\": \"Mad\"}\n\nevent: piece\ndata: {\"t\": \"rid.\"}\n\n".to_owned(),
+                format!("event: close\ndata: {}\n\n", json!({"stopped": "end", "cost": cost})),
+            ]),
+        }
+    });
+    let mut block = crate::gateway::provider("verso", &verso.url());
+    block["keys"] = json!([{"name": "main", "value": TOKEN}]);
+    block["settings"] = json!({"account": "acme & sons"});
+    let setup = Setup::new().plugin("verso.wasm", built("verso", "provider-verso")).provider("verso", block);
+    let gateway = setup.start().await;
+    assert_eq!(gateway.chat("verso/alto-3", "And of Spain?").await.content(), "Madrid.");
+    assert_eq!(verso.last_request().path, "/2/compose?account=acme%20%26%20sons");
+    let stream = gateway.stream("verso/alto-3", "And of Spain?").await;
+    assert_eq!((stream.content().as_str(), stream.is_done()), ("Madrid.", true));
+    let message = gateway.message("verso/alto-3", "And of Spain?", false).await.json();
+    assert_eq!((&message["content"][0]["text"], &message["usage"]["output_tokens"]), (&json!("Madrid."), &json!(3)));
+}
+
 /// As natively in Rust, where `cargo test` has them.
 #[tokio::test]
 async fn javascript_and_python_pass_the_cases_natively() {
