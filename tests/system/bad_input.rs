@@ -371,3 +371,30 @@ async fn exchange(gateway: &Gateway, pieces: &[&[u8]]) -> String {
     let _ = tokio::time::timeout(Duration::from_secs(20), both).await.expect("an answer, or the end of the connection");
     String::from_utf8_lossy(&answer).into_owned()
 }
+
+/// Whatever takes longer the longer it is, is done once for each member and not for each pair of them.
+#[tokio::test]
+async fn members_beyond_number_keep_nobody_waiting() {
+    let upstream = Upstream::start().await;
+    upstream.otherwise(|_| Reply::json(200, &Dialect::OpenAi.whole("hi")));
+    let gateway = Gateway::with(&[("openai", openai(&upstream.url()))]).await;
+    let members: Vec<String> = (0..300_000).map(|index| format!("\"k{index}\":{index}")).collect();
+    let body = format!("{{\"model\":\"openai/m\",\"messages\":[],{}}}", members.join(","));
+    let (answer, health) = tokio::join!(gateway.post_bytes("/v1/chat/completions", body), gateway.get("/healthz"));
+    assert_eq!((answer.status, health.status), (200, 200), "{}", answer.text());
+}
+
+/// What would run a plugin out of memory is refused before, so that it takes nobody's plugin out of use.
+#[tokio::test]
+async fn bodies_of_many_small_values_harm_nobody() {
+    let upstream = Upstream::start().await;
+    upstream.otherwise(|_| Reply::json(200, &Dialect::Anthropic.whole("hi")));
+    let gateway = Gateway::with(&[("anthropic", anthropic(&upstream.url()))]).await;
+    let many = "[".to_owned() + &"{\"a\":1},".repeat(1_500_000) + "{}]";
+    let body = format!("{{\"model\":\"anthropic/m\",\"messages\":[],\"tools\":{many}}}");
+    for _ in 0..6 {
+        let answer = gateway.post_bytes("/v1/chat/completions", body.clone()).await;
+        assert_eq!(answer.openai_error(413)["code"], "request_too_large");
+    }
+    assert_eq!(gateway.chat("anthropic/m", "hello").await.status, 200);
+}

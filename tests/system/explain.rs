@@ -12,7 +12,7 @@ async fn gateway(upstream: &Upstream) -> Gateway {
         {"name": "narrow", "value": "sk-narrow-secret", "models": ["other"]},
         {"name": "wide", "value": "sk-wide-secret", "aliases": {"m": "m-2026"}},
     ]);
-    first["headers"] = json!({"X-Caller": "{{request.header.x-user}}", "X-Own": "own {{api_key}}"});
+    first["headers"] = json!({"X-Caller": "{{request.header.x-user}}", "X-Own": "own {{api_key}}", "X-Written": "tok-written-1 {{model}}"});
     first["network_config"]["extra_headers"] = json!({"x-service-token": "short"});
     first["custom_provider_config"] = json!({"request_path_overrides": {"chat_completion": "/api/v2/chat"}});
     let mut embeds = openai(&upstream.url());
@@ -67,8 +67,10 @@ async fn candidates_stand_in_order_with_what_they_would_be_sent() {
     assert!(why("gone/m").contains("no provider serves the model `gone/m`"));
     assert!(why("nobody/x").contains("no provider serves"));
 
+    assert_eq!(headers["x-written"], "***");
+
     let text = told.to_string();
-    for secret in ["sk-narrow-secret", "sk-wide-secret", "sk-upstream-key", "sk-callers-own"] {
+    for secret in ["tok-written-1", "sk-narrow-secret", "sk-wide-secret", "sk-upstream-key", "sk-callers-own"] {
         assert!(!text.contains(secret), "{secret} in {text}");
     }
     assert_eq!(upstream.connections(), 0, "nothing is sent");

@@ -178,6 +178,12 @@ const FAULTS: &[Fault] = &[
         whole: Failed,
     },
     Fault {
+        name: "an error in a document with a good status",
+        reply: |spoken, _| Reply::json(200, &spoken.error(529)),
+        streamed: Failed,
+        whole: Failed,
+    },
+    Fault {
         name: "a web page",
         reply: |_, _| Reply::new(200, "text/html", "<html><body>Welcome to your new server</body></html>"),
         streamed: Failed,

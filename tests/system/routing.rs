@@ -259,6 +259,18 @@ async fn fallbacks_of_the_configuration_rescue_a_request() {
     gateway.wait_for_log(&["200", "provider=second", "tries=2"]).await;
 }
 
+/// One whose plugin is not there needs them most.
+#[tokio::test]
+async fn a_provider_that_cannot_be_used_is_rescued_by_its_own_fallbacks() {
+    let spare = always(good("rescued")).await;
+    let mut broken = openai("http://127.0.0.1:9");
+    broken["plugin"] = json!("gone");
+    broken["fallbacks"] = json!(["spare"]);
+    let gateway = Gateway::with(&[("broken", broken), ("spare", openai(&spare.url()))]).await;
+    assert_eq!(gateway.chat("broken/m", "hello").await.content(), "rescued");
+    assert_eq!(spare.last_request().json()["model"], "m");
+}
+
 #[tokio::test]
 async fn fallbacks_of_the_body_come_before_those_of_the_configuration_and_go_no_further() {
     let (pair, gateway) = pair(bad(500), good("rescued"), json!(["nobody/x"])).await;

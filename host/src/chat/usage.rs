@@ -46,7 +46,12 @@ impl Usage {
             // Some upstreams write both words.
             Err(_) => of_both_words(raw)?,
         };
-        let tokens = |count: Option<f64>| count.unwrap_or(0.0).max(0.0) as u64;
+        // Sums of what no answer can have would leave the range of numbers.
+        const MOST: f64 = 1e9;
+        let tokens = |count: Option<f64>| count.unwrap_or(0.0).clamp(0.0, MOST) as u64;
+        if [counts.prompt_tokens, counts.completion_tokens, counts.total_tokens].iter().all(Option::is_none) {
+            return None;
+        }
         let details = counts.prompt_tokens_details.unwrap_or_default();
         let only_total = counts.prompt_tokens.is_none() && counts.completion_tokens.is_none();
         Some(Usage {
@@ -93,12 +98,13 @@ mod tests {
                 tokens(2, 4),
             ),
             (r#"{"prompt_tokens":1,"completion_tokens":1,"input_tokens":9,"output_tokens":9}"#, tokens(1, 1)),
-            (r#"{"type":"duration","seconds":3}"#, tokens(0, 0)),
         ] {
             assert_eq!(read(text), Some(usage), "{text}");
         }
         let cached = r#"{"input_tokens":9,"output_tokens":1,"input_tokens_details":{"cached_tokens":4}}"#;
         assert_eq!(read(cached), Some(Usage { cached_tokens: 4, ..tokens(9, 1) }));
         assert_eq!(read("7"), None);
+        assert_eq!(read(r#"{"type":"duration","seconds":3}"#), None, "what is no count of tokens costs nothing known");
+        assert_eq!(read(r#"{"prompt_tokens":1e19}"#), Some(tokens(1_000_000_000, 0)));
     }
 }

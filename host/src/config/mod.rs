@@ -26,7 +26,7 @@ pub use meant::*;
 pub use mistakes::{LoadError, Mistake, Mistakes};
 pub use models::{Model, Prices};
 pub use outgoing::base_url;
-pub use outgoing::is_host_controlled;
+pub use outgoing::{is_host_controlled, may_hold_secret};
 pub use proxy::{Login, Proxy, ProxyProtocol, ProxyServer};
 pub use stored::{Block, Stored, keep_secrets, read_block, submitted};
 

@@ -214,7 +214,7 @@ impl Typed for Template {
 
 /// People write credentials into templates as they stand. What is surely none is `{{places}}` and one word of letters
 /// beside them, such as `Bearer`.
-fn may_hold_secret(template: &str) -> bool {
+pub fn may_hold_secret(template: &str) -> bool {
     const LONGEST_WORD: usize = 8;
     let mut beside = String::new();
     let mut rest = template;

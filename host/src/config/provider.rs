@@ -71,6 +71,9 @@ fn check_name(name: &str, at: &At, reader: &mut Reader<'_>) {
     if name.chars().count() > LONGEST {
         reader.mistake(at, format!("the name of a provider must not be longer than {LONGEST} characters"));
     }
+    if [".", ".."].contains(&name) {
+        reader.mistake(at, "the name of a provider must not be `.` or `..`, which no path can hold");
+    }
     if name.chars().any(char::is_control) {
         reader.mistake(at, "the name of a provider must not contain control characters");
     }

@@ -60,8 +60,10 @@ enum After {
 /// None where what looked like a delimiter is none.
 fn after_delimiter(body: &[u8], at: usize) -> Option<After> {
     let rest = &body[at..];
-    if rest.starts_with(b"--") {
-        return Some(After::End);
+    // Readers disagree on what `--boundary--x` is, so it is neither an end nor a part here.
+    if let Some(rest) = rest.strip_prefix(b"--") {
+        let padding = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+        return (rest.len() == padding || rest[padding..].starts_with(b"\r\n")).then_some(After::End);
     }
     let padding = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
     rest[padding..].starts_with(b"\r\n").then_some(After::Part(at + padding + 2))

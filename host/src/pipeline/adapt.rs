@@ -167,6 +167,7 @@ fn destination(
             FailureKind::Unavailable,
             format!("the provider `{}` has no address", candidate.target.config.name),
         )
+        .code("provider_unavailable")
         .detail(format!("providers.{}: {error}", candidate.target.config.name)),
         url::UrlError::NotAPath(_) | url::UrlError::Climbs(_) | url::UrlError::BadCharacters(_) => {
             broke(error.to_string())

@@ -100,6 +100,11 @@ fn check_model(model: &str) -> Result<(), &'static str> {
             "the request names no model; write `<provider>/<model>`, or one of those that GET /v1/models lists",
         );
     }
+    // Names go into logs, metrics of upstreams and error messages.
+    const LONGEST_BYTES: usize = 512;
+    if model.len() > LONGEST_BYTES {
+        return Err("the model's name is longer than 512 bytes");
+    }
     match model.chars().any(char::is_control) {
         true => Err("the model's name has control characters in it"),
         false => Ok(()),

@@ -25,6 +25,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use outflow::Outflow;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -79,12 +80,26 @@ pub async fn encode(call: &Call, request: &Request, answer: Answer, dropped: &[S
         }
         Answer::Stream(answer) => stream(call, request, answer)?,
     };
-    if !dropped.is_empty()
-        && let Ok(value) = HeaderValue::from_str(&dropped.join(", "))
-    {
+    if let Some(value) = named(dropped) {
         reply.headers.insert(DROPPED, value);
     }
     Ok(reply)
+}
+
+/// The hints that were dropped, each once. Clients take heads of a few KiB, and a request may have thousands of members.
+fn named(dropped: &[String]) -> Option<HeaderValue> {
+    const MOST_BYTES: usize = 1024;
+    let mut seen = HashSet::new();
+    let names: Vec<&str> = dropped.iter().map(String::as_str).filter(|name| seen.insert(*name)).collect();
+    let mut text = String::new();
+    for (index, name) in names.iter().enumerate() {
+        if text.len() + name.len() > MOST_BYTES {
+            text = format!("{text}, and {} more", names.len() - index);
+            break;
+        }
+        text = if text.is_empty() { (*name).to_owned() } else { format!("{text}, {name}") };
+    }
+    HeaderValue::from_str(&text).ok().filter(|_| !names.is_empty())
 }
 
 /// A whole answer in canonical form.
@@ -203,4 +218,19 @@ fn response(status: StatusCode, headers: HeaderMap, body: ReplyBody) -> Response
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dropped_hints_are_named_once_and_within_bounds() {
+        let text = |names: &[String]| named(names).map(|value| value.to_str().expect("ASCII").to_owned());
+        assert_eq!(text(&[]), None);
+        assert_eq!(text(&["seed".to_owned(), "user".to_owned(), "seed".to_owned()]).as_deref(), Some("seed, user"));
+        let many: Vec<String> = (0..3_000).map(|index| format!("messages[{index}].name")).collect();
+        let text = text(&many).expect("some");
+        assert!(text.len() < 1_100 && text.starts_with("messages[0].name, ") && text.ends_with(" more"), "{text}");
+    }
 }

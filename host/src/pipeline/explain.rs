@@ -13,12 +13,13 @@ use super::route::{self, Choice, Lineup, Out, Why};
 use super::scrub::{MASK, Scrub};
 use super::send::{Derived, Outbound, Upstreams};
 use super::tries::{Ring, Turned};
+use crate::config::may_hold_secret;
 use crate::error::Failure;
 use crate::snapshot::Live;
 use crate::telemetry::Metrics;
 use crate::vitals::Fitness;
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use http_body_util::Full;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -187,11 +188,15 @@ async fn foreseen(attempt: &Attempt<'_>) -> Result<Map<String, Value>, Failure> 
 
 async fn sent(attempt: &Attempt<'_>, outbound: Outbound, dropped: &[String]) -> Result<Map<String, Value>, Failure> {
     let dialect = outbound.dialect.clone();
+    let templates = attempt.candidate.ready.headers.iter().flat_map(|headers| &headers.templates);
+    // As the admin API shows them: people write credentials into templates as they stand.
+    let written = templates.filter(|template| may_hold_secret(&template.text)).map(|template| &template.name);
+    let written: Vec<&HeaderName> = written.collect();
     let Sealed { request, scrub, .. } = headers::finish(attempt, outbound).await?;
     let told = Map::from_iter([
         ("method".to_owned(), json!(request.method().as_str())),
         ("url".to_owned(), json!(scrub.text(&request.uri().to_string()))),
-        ("headers".to_owned(), masked(&scrub, request.headers())),
+        ("headers".to_owned(), masked(&scrub, request.headers(), &written)),
         ("dialect".to_owned(), json!(dialect)),
         ("translated".to_owned(), json!(dialect != attempt.call.dialect())),
         ("dropped".to_owned(), json!(dropped)),
@@ -199,11 +204,11 @@ async fn sent(attempt: &Attempt<'_>, outbound: Outbound, dropped: &[String]) -> 
     Ok(told)
 }
 
-fn masked(scrub: &Scrub, headers: &HeaderMap) -> Value {
+fn masked(scrub: &Scrub, headers: &HeaderMap, written: &[&HeaderName]) -> Value {
     let told = headers.iter().map(|(name, value)| {
         let text = scrub.text(&String::from_utf8_lossy(value.as_bytes()));
         // A secret that is too short to be looked for is one all the same.
-        let hidden = hygiene::names_a_credential(name) && !text.contains(MASK);
+        let hidden = written.contains(&name) || (hygiene::names_a_credential(name) && !text.contains(MASK));
         (name.as_str().to_owned(), json!(if hidden { MASK } else { &text }))
     });
     Value::Object(told.collect())

@@ -59,8 +59,8 @@ fn may_come_down(name: &HeaderName) -> bool {
         header::LOCATION,
         header::VIA,
     ];
-    // What begins with our name is ours to say.
-    const PREFIXES: &[&str] = &["access-control-", "x-plugway-"];
+    // What begins with our names is ours to say.
+    const PREFIXES: &[&str] = &["access-control-", "x-plugway-", "x-bt-"];
     let text = name.as_str();
     !is_host_controlled(name) && !NAMES.contains(name) && !PREFIXES.iter().any(|prefix| text.starts_with(prefix))
 }

@@ -7,6 +7,9 @@ use crate::plugins::{CallError, Configured, Fault};
 use crate::snapshot::ClientRoute;
 use http::StatusCode;
 
+/// The longest that an upstream's word is taken for.
+const LONGEST_RETRY_AFTER_MS: u64 = 3_600_000;
+
 /// A problem as the caller will see it. `Unauthenticated` here is the upstream's word on the gateway's credential.
 pub fn from_plugin(problem: Problem) -> Failure {
     let kind = match problem.kind {
@@ -33,7 +36,7 @@ pub fn from_plugin(problem: Problem) -> Failure {
         param: problem.param.map(Into::into),
         code,
         detail: problem.detail.map(Into::into),
-        retry_after_ms: problem.retry_after_ms,
+        retry_after_ms: problem.retry_after_ms.map(|milliseconds| milliseconds.min(LONGEST_RETRY_AFTER_MS)),
         verbatim: None,
     }
 }

@@ -159,17 +159,22 @@ async fn whole(attempt: &Attempt<'_>, dialect: &str, scrub: &Scrub, reply: Upstr
     let UpstreamReply { status, headers, body } = reply;
     let body = scrub.answer(body.whole().await?);
     // An answer that does not parse is an error, not an empty answer.
-    Members::of(&body).map_err(|error| {
+    let members = Members::of(&body).map_err(|error| {
         Failure::upstream("the provider's answer is not the JSON that it should be")
             .code("upstream_malformed")
             .detail(format!("{error}; it begins with {:?}", beginning(&body)))
     })?;
+    let is_error = members.string("type").is_ok_and(|kind| kind.as_deref() == Some("error"))
+        || members.get("error").is_some_and(|error| error.get().starts_with('{'));
     let text = String::from_utf8_lossy(&body).into_owned();
+    // Some servers say 200 and mean an error.
     if dialect == chat::DIALECT
         && let Some(error) = chat::inspect_chunk(&text).and_then(|facts| facts.error)
     {
-        // Some servers say 200 and mean an error.
         return Err(problem::from_answer(error));
+    }
+    if dialect != chat::DIALECT && is_error {
+        return Err(in_words(attempt, dialect, StatusCode::BAD_GATEWAY, &headers, &text).await?);
     }
     let canonical = in_canonical_form(attempt, dialect, text).await;
     if dialect == attempt.call.dialect() && !attempt.request.caller_streams {

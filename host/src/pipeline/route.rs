@@ -46,6 +46,8 @@ pub struct Lineup {
 pub struct Out {
     pub address: String,
     pub failure: Failure,
+    /// Who that is, and what it was to be asked for; None where there is nobody of that address.
+    meant: Option<(Arc<Target>, Option<String>)>,
 }
 
 /// A choice by one of its keys.
@@ -108,7 +110,7 @@ pub fn lineup(call: &Call, request: &Request) -> Result<Lineup, Failure> {
     let addressee = call.addressee.provider(request.model.as_deref(), find)?;
     let mut lineup = Lineup::default();
     match (addressee, request.model.as_deref()) {
-        (Some((target, model)), _) => lineup.add(&target.config.name, choice(call, target, model, request.kind)),
+        (Some((target, model)), _) => lineup.add(target, model, choice(call, target, model, request.kind)),
         (None, None) => lineup.choices = everybody(call, request.kind),
         (None, Some(model)) => lineup = named(call, model, request.kind),
     }
@@ -116,7 +118,7 @@ pub fn lineup(call: &Call, request: &Request) -> Result<Lineup, Failure> {
     if lineup.choices.is_empty() && is_final {
         return Ok(lineup);
     }
-    for address in fallbacks::of(call, request, lineup.choices.first())? {
+    for address in fallbacks::of(call, request, lineup.first())? {
         let asked = request.model.as_deref().unwrap_or_default();
         lineup.fall_back_on(fallbacks::lineup(call, &address, asked, request.kind));
     }
@@ -124,11 +126,25 @@ pub fn lineup(call: &Call, request: &Request) -> Result<Lineup, Failure> {
 }
 
 impl Lineup {
-    fn add(&mut self, address: &str, choice: Result<Choice, Failure>) {
+    fn add(&mut self, target: &Arc<Target>, model: Option<&str>, choice: Result<Choice, Failure>) {
         match choice {
             Ok(choice) => self.choices.push(choice),
-            Err(failure) => self.out.push(Out { address: address.to_owned(), failure }),
+            Err(failure) => {
+                let meant = Some((target.clone(), model.map(str::to_owned)));
+                self.out.push(Out { address: target.config.name.clone(), failure, meant });
+            }
         }
+    }
+
+    fn add_nobody(&mut self, address: &str) {
+        self.out.push(Out { address: address.to_owned(), failure: unknown_model(address), meant: None });
+    }
+
+    /// Who is asked first, or would be if it could be used, and for what.
+    fn first(&self) -> Option<(&Target, Option<&str>)> {
+        let chosen = self.choices.first().map(|choice| (choice.target.as_ref(), choice.asked.as_deref()));
+        let meant = || self.out.iter().find_map(|out| out.meant.as_ref());
+        chosen.or_else(|| meant().map(|(target, asked)| (target.as_ref(), asked.as_deref())))
     }
 
     fn fall_back_on(&mut self, more: Lineup) {
@@ -157,17 +173,11 @@ fn everybody(call: &Call, kind: RequestKind) -> Vec<Choice> {
 /// Who serves a model, by whatever name it is asked for.
 fn named(call: &Call, model: &str, kind: RequestKind) -> Lineup {
     let mut lineup = Lineup::default();
-    let (targets, strategy) = match targets(&call.snapshot, model, &mut lineup.out) {
-        Ok(found) => found,
-        Err(failure) => {
-            lineup.add(model, Err(failure));
-            return lineup;
-        }
-    };
+    let (targets, strategy) = targets(&call.snapshot, model, &mut lineup);
     for Aimed { target, model, weight } in targets {
         let choice = choice(call, target, Some(model), kind);
         let choice = choice.map(|choice| Choice { weight: weight.unwrap_or(choice.weight), ..choice });
-        lineup.add(&target.config.name, choice);
+        lineup.add(target, Some(model), choice);
     }
     Lineup { choices: order::by(strategy, lineup.choices), ..lineup }
 }
@@ -180,11 +190,7 @@ struct Aimed<'a> {
 }
 
 /// What a name stands for: a name of the configuration, else an address, else what providers list.
-fn targets<'a>(
-    snapshot: &'a Snapshot,
-    name: &'a str,
-    out: &mut Vec<Out>,
-) -> Result<(Vec<Aimed<'a>>, Strategy), Failure> {
+fn targets<'a>(snapshot: &'a Snapshot, name: &'a str, lineup: &mut Lineup) -> (Vec<Aimed<'a>>, Strategy) {
     let by_default = snapshot.config.routing.strategy;
     let listing = || {
         let aim = |target| Aimed { target, model: name, weight: None };
@@ -192,23 +198,24 @@ fn targets<'a>(
     };
     if let Some(route) = snapshot.config.models.get(name) {
         let strategy = route.strategy.unwrap_or(by_default);
-        let Some(targets) = &route.targets else { return Ok((listing(), strategy)) };
+        let Some(targets) = &route.targets else { return (listing(), strategy) };
         let mut aimed = Vec::with_capacity(targets.len());
         for to in targets {
             match aim(snapshot, &to.address, name) {
                 Some((target, model)) => aimed.push(Aimed { target, model, weight: to.weight }),
-                None => out.push(Out { address: to.address.clone(), failure: unknown_model(&to.address) }),
+                None => lineup.add_nobody(&to.address),
             }
         }
-        return Ok((aimed, strategy));
+        return (aimed, strategy);
     }
     if let Some((target, model)) = addressed(snapshot, name) {
-        return Ok((vec![Aimed { target, model, weight: None }], by_default));
+        return (vec![Aimed { target, model, weight: None }], by_default);
     }
-    match listing() {
-        listing if listing.is_empty() => Err(unknown_model(name)),
-        listing => Ok((listing, by_default)),
+    let listing = listing();
+    if listing.is_empty() {
+        lineup.add_nobody(name);
     }
+    (listing, by_default)
 }
 
 /// Where an address leads for a request for this model: a provider's name alone means that it has the model, too.

@@ -63,6 +63,9 @@ impl Tries<'_> {
         // Who keeps failing is tried where everybody else has failed: nothing is gained by refusing.
         let mut last_resorts = Vec::new();
         for choice in choices {
+            if self.number >= MAX_TRIES {
+                return self.give_up();
+            }
             if !choice.target.vitals.circuit.admits(self.routing().circuit) {
                 last_resorts.push(choice);
             } else if let ControlFlow::Break(outcome) = self.choice(&choice).await {

@@ -207,13 +207,13 @@ impl Configured {
     /// Refuses a request that the plugin could not work on within its memory: that is nobody's fault but the text's.
     pub(super) fn fits(&self, text: &str) -> Result<(), CallError> {
         let limit = self.plugin.mould.bounds.memory_limit_bytes / MEMORY_PER_BYTE;
-        if text.len() <= limit { Ok(()) } else { Err(self.failed(Fault::TooLargeForIt { limit })) }
+        if needs(text) <= limit { Ok(()) } else { Err(self.failed(Fault::TooLargeForIt { limit })) }
     }
 
     /// The same for an answer, which the caller has no part in.
     pub(super) fn fits_answer(&self, text: &str) -> Result<(), CallError> {
         let limit = self.plugin.mould.bounds.memory_limit_bytes / MEMORY_PER_BYTE;
-        if text.len() <= limit { Ok(()) } else { Err(self.failed(Fault::AnswerTooLargeForIt { limit })) }
+        if needs(text) <= limit { Ok(()) } else { Err(self.failed(Fault::AnswerTooLargeForIt { limit })) }
     }
 
     /// Refuses a state that would make many conversations large.
@@ -310,3 +310,17 @@ impl Taken<'_> {
         Err(owner.failed(fault))
     }
 }
+
+/// How large a text is for a guest that builds something of it: a value of two bytes takes as much room there as one of
+/// thirty. Without this, a body of many small values would run a plugin out of memory or time, and five of those would take
+/// it out of use for everybody.
+fn needs(text: &str) -> usize {
+    const VALUE_BYTES: usize = 32;
+    match text.len() {
+        ..SMALL => text.len(),
+        length => length.max(memchr::memchr2_iter(b',', b':', text.as_bytes()).count() * VALUE_BYTES),
+    }
+}
+
+/// What cannot be too large, however many values are in it.
+const SMALL: usize = 256 * 1024;

@@ -2,6 +2,7 @@
 //! the transfer is broken off: nobody may take half of it for the whole.
 
 use super::reply_body::Broken;
+use crate::error::{Failure, FailureKind};
 use crate::pipeline::call::Call;
 use crate::pipeline::receive::ByteReply;
 use crate::telemetry::{Outcome, Record};
@@ -33,7 +34,8 @@ impl ByteFlow {
         if self.ended {
             return None;
         }
-        match self.reply.next().await {
+        let in_time = tokio::time::timeout_at(self.call.deadline.into(), self.reply.next());
+        match in_time.await.unwrap_or_else(|_| Err(self.out_of_time())) {
             Ok(Some(bytes)) => {
                 self.record.first_token();
                 Some(Ok(bytes))
@@ -51,5 +53,11 @@ impl ByteFlow {
                 Some(Err(Broken))
             }
         }
+    }
+
+    fn out_of_time(&self) -> Failure {
+        let seconds = self.call.snapshot.config.limits.total_timeout.as_secs_f64();
+        let message = format!("the answer went on for longer than the {seconds} s that a request may take");
+        Failure::new(FailureKind::Timeout, message).code("total_timeout")
     }
 }

@@ -1,12 +1,12 @@
 //! Who is tried where none of those answers who should: said by the caller, or by the configuration.
 
-use super::{Choice, Lineup, aim, choice, named};
+use super::{Lineup, aim, choice, named};
 use crate::chat::Members;
 use crate::config::RequestKind;
 use crate::error::Failure;
 use crate::pipeline::call::Call;
 use crate::pipeline::decode::Request;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Snapshot, Target};
 use serde::Deserialize;
 
 /// What a caller says in the body. It never goes on to an upstream.
@@ -17,7 +17,7 @@ const MAX: usize = 16;
 
 /// The addresses, in order: the body's, else the header's, else those of the model's name, else those that the provider that
 /// is tried first has for the model, else its own.
-pub fn of(call: &Call, request: &Request, first: Option<&Choice>) -> Result<Vec<String>, Failure> {
+pub fn of(call: &Call, request: &Request, first: Option<(&Target, Option<&str>)>) -> Result<Vec<String>, Failure> {
     if call.addressee.wants_no_other() {
         return Ok(Vec::new());
     }
@@ -30,14 +30,14 @@ pub fn of(call: &Call, request: &Request, first: Option<&Choice>) -> Result<Vec<
     }
     let of_name = request.model.as_ref().and_then(|model| call.snapshot.config.models.get(model));
     let of_name = of_name.map(|route| &route.fallbacks);
-    let lists = [of_name, first.and_then(of_model), first.map(|choice| &choice.target.config.fallbacks)];
+    let of_model = first.and_then(|(target, asked)| of_model(target, asked?));
+    let lists = [of_name, of_model, first.map(|(target, _)| &target.config.fallbacks)];
     Ok(lists.into_iter().flatten().find(|fallbacks| !fallbacks.is_empty()).cloned().unwrap_or_default())
 }
 
 /// What the provider's list says of the model.
-fn of_model(choice: &Choice) -> Option<&Vec<String>> {
-    let asked = choice.asked.as_ref()?;
-    choice.target.config.models.iter().find(|model| model.name == *asked).map(|model| &model.fallback_models)
+fn of_model<'a>(target: &'a Target, asked: &str) -> Option<&'a Vec<String>> {
+    target.config.models.iter().find(|model| model.name == asked).map(|model| &model.fallback_models)
 }
 
 #[derive(Deserialize)]
@@ -75,7 +75,7 @@ pub fn lineup(call: &Call, address: &str, asked: &str, kind: RequestKind) -> Lin
         && let Some((target, model)) = aim(snapshot, address, bare(snapshot, asked))
     {
         let mut lineup = Lineup::default();
-        lineup.add(address, choice(call, target, Some(model), kind));
+        lineup.add(target, Some(model), choice(call, target, Some(model), kind));
         return lineup;
     }
     named(call, address, kind)

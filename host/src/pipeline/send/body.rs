@@ -109,7 +109,7 @@ impl UpstreamBody {
     /// The bytes of a frame; none for trailers, which say nothing to us, and None at the end.
     fn unpacked(&mut self, frame: Option<hyper::Result<Frame<Bytes>>>) -> Result<Option<Bytes>, Failure> {
         let data = match frame {
-            None => return Ok(None),
+            None => return self.unpack.as_mut().map_or(Ok(()), Unpack::finish).map(|()| None),
             Some(Err(error)) => {
                 let failure = Failure::upstream("the provider's answer broke off").code("upstream_cut");
                 return Err(failure.detail(error.to_string()));
@@ -145,6 +145,19 @@ enum Unpack {
 }
 
 impl Unpack {
+    /// What was cut within the packing ends as any body does, unless somebody asks.
+    fn finish(&mut self) -> Result<(), Failure> {
+        let whole = match self {
+            Unpack::Gzip(decoder) => decoder.try_finish(),
+            Unpack::Zlib(decoder) => decoder.try_finish(),
+            Unpack::Raw(decoder) => decoder.try_finish(),
+            Unpack::Unsure(_) => Ok(()),
+        };
+        whole.map_err(|error| {
+            Failure::upstream("the provider's answer broke off").code("upstream_cut").detail(error.to_string())
+        })
+    }
+
     fn push(&mut self, data: &[u8]) -> io::Result<Bytes> {
         if let (Unpack::Unsure(limit), Some(first)) = (&*self, data.first()) {
             let out = Bounded::new(*limit);
