@@ -38,12 +38,13 @@ test: wasm-target guests $(VENV)/ready $(NODE_CLIENTS)/ready
 	PLUGWAY_AUTHORS=$(TARGET)/authors PLUGWAY_NODE_CLIENTS=$(NODE_CLIENTS) \
 		cargo test --release --workspace
 
+# Built as for the tests, so that what they built is used.
 SECONDS ?= 600
 soak: wasm-target
-	cargo build --release -p plugway
+	cargo test --release --workspace --no-run
 	$(MAKE) --no-print-directory plugins
 	PLUGWAY_PLUGINS=$(PLUGINS) PLUGWAY_SOAK_SECONDS=$(SECONDS) \
-		cargo test --release -p plugway --test system -- --exact faults::under_load_of_mixed_faults_nothing_grows
+		cargo test --release --workspace --test system -- --exact faults::under_load_of_mixed_faults_nothing_grows
 
 bench: build
 	{ command -v nginx && command -v wrk; } >/dev/null || tests/install.sh nginx-light wrk
