@@ -19,10 +19,14 @@ pub enum FormError {
     NoBeginning,
     #[error("the form is cut short: its closing boundary is missing")]
     CutShort,
-    #[error("a part of the form has no readable name in its content-disposition")]
+    #[error("the head of a part of the form is not readable, or its content-disposition gives it no name")]
     NoName,
     #[error("the form has more than {0} parts")]
     TooManyParts(usize),
+    #[error("the field `{0}` of the form is encoded; send it as plain UTF-8, without `content-transfer-encoding`")]
+    Encoded(String),
+    #[error("the field `{0}` of the form has an empty file name; leave `filename` out of a text, or name the file")]
+    NamelessFile(String),
 }
 
 /// A form in the body that it came in.

@@ -83,18 +83,62 @@ fn part(body: &[u8], whole: usize, content: usize, end: usize) -> Result<Part, F
     let text = body.get(content..end).ok_or(FormError::NoName)?;
     let blank = memmem::find(text, b"\r\n\r\n").ok_or(FormError::NoName)?;
     let head = std::str::from_utf8(&text[..blank]).map_err(|_| FormError::NoName)?;
-    let (mut disposition, mut content_type) = (None, "");
-    for (name, value) in head.split("\r\n").filter_map(|line| line.split_once(':')) {
-        if name.eq_ignore_ascii_case("content-disposition") && disposition.replace(value).is_some() {
-            return Err(FormError::NoName);
+    let Head { name, filename, content_type, is_plain } = read_head(head).ok_or(FormError::NoName)?;
+    let value = content + blank + 4..end;
+    let file = match filename {
+        // To some readers that is a file, to others a text.
+        Some(file) if file.is_empty() => return Err(FormError::NamelessFile(name)),
+        Some(file) => Some(File { name: file, content_type: content_type.to_owned() }),
+        // What stands there is not what it says.
+        None if !is_plain || !is_in_utf8(content_type, &body[value.clone()]) => return Err(FormError::Encoded(name)),
+        None => None,
+    };
+    Ok(Part { name, file, whole: whole..end + 2, value })
+}
+
+/// What the headers of a part say.
+struct Head<'a> {
+    name: String,
+    filename: Option<String>,
+    content_type: &'a str,
+    /// Whether the value is the bytes as they stand.
+    is_plain: bool,
+}
+
+/// None where two readers could read it as two things. So a line that goes on in the next one is refused: it would hide
+/// that line from who looks at each by itself.
+fn read_head(head: &str) -> Option<Head<'_>> {
+    let (mut disposition, mut content_type, mut encoding) = (None, None, None);
+    for line in head.split("\r\n") {
+        let (name, value) = line.split_once(':')?;
+        if name.is_empty() || name.contains([' ', '\t']) || line.contains(['\r', '\n']) {
+            return None;
         }
-        if name.eq_ignore_ascii_case("content-type") {
-            content_type = value.trim();
+        let said = match name.to_ascii_lowercase().as_str() {
+            "content-disposition" => disposition.replace(value),
+            "content-type" => content_type.replace(value.trim()),
+            "content-transfer-encoding" => encoding.replace(value.trim()),
+            _ => None,
+        };
+        if said.is_some() {
+            return None;
         }
     }
-    let Disposition { name, filename } = disposition.and_then(read_disposition).ok_or(FormError::NoName)?;
-    let file = filename.map(|name| File { name, content_type: content_type.to_owned() });
-    Ok(Part { name, file, whole: whole..end + 2, value: content + blank + 4..end })
+    let Disposition { name, filename } = read_disposition(disposition?)?;
+    let is_plain = encoding.is_none_or(|said| ["7bit", "8bit", "binary"].iter().any(|s| said.eq_ignore_ascii_case(s)));
+    Some(Head { name, filename, content_type: content_type.unwrap_or_default(), is_plain })
+}
+
+/// Whether a text is what its bytes are in UTF-8. Some clients call plain English ISO-8859-1.
+fn is_in_utf8(content_type: &str, value: &[u8]) -> bool {
+    let mut parameters = content_type.split(';').skip(1).filter_map(|parameter| parameter.split_once('='));
+    let charset = parameters.find(|(name, _)| name.trim().eq_ignore_ascii_case("charset"));
+    let charset = charset.map_or("utf-8", |(_, charset)| charset.trim().trim_matches('"')).to_ascii_lowercase();
+    match charset.as_str() {
+        "utf-8" | "utf8" => std::str::from_utf8(value).is_ok(),
+        "us-ascii" | "ascii" | "iso-8859-1" | "latin1" | "windows-1252" => value.is_ascii(),
+        _ => false,
+    }
 }
 
 struct Disposition {

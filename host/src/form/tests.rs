@@ -71,6 +71,12 @@ fn what_can_be_read_in_two_ways_is_refused() {
         (part("Content-Disposition: form-data; name=\"a"), FormError::NoName),
         (part("Content-Disposition: form-data; name=\"a\" junk"), FormError::NoName),
         (part("Content-Disposition: form-data; name=a\r\ncontent-disposition: form-data; name=b"), FormError::NoName),
+        (part("Content-Disposition: form-data; name=a;\r\n filename=b"), FormError::NoName),
+        (part("Content-Disposition: form-data; name=a\r\nX-A: b\r\n content-type: text/plain"), FormError::NoName),
+        (part("Content-Disposition: form-data; name=a\r\nnothing"), FormError::NoName),
+        (part("Content-Disposition: form-data; name=a\r\nX-A: b\nContent-Type: text/plain"), FormError::NoName),
+        (part("Content-Disposition : form-data; name=a"), FormError::NoName),
+        (part("Content-Disposition: form-data; name=a; filename=\"\""), FormError::NamelessFile("a".to_owned())),
     ] {
         assert_eq!(read(&body).err(), Some(error), "{body:?}");
     }
@@ -79,6 +85,33 @@ fn what_can_be_read_in_two_ways_is_refused() {
         Content-Disposition: form-data; name=a\r\n\r\n2\r\n--XX--",
     );
     assert!(twice.expect("a form").text("a").is_err());
+}
+
+/// Who decodes them reads something else than who does not: a policy, for instance.
+#[test]
+fn texts_are_what_their_bytes_are() {
+    let text = |head: &str, value: &str| {
+        let form = format!("--XX\r\nContent-Disposition: form-data; name=a\r\n{head}\r\n\r\n{value}\r\n--XX--");
+        read(&form).map(|form| form.text("a").expect("a text").map(str::to_owned))
+    };
+    let plain = |value: &str| Ok(Some(value.to_owned()));
+    for head in
+        ["Content-Type: text/plain", "content-type: text/plain; charset=\"UTF-8\"", "Content-Transfer-Encoding: 8bit"]
+    {
+        assert_eq!(text(head, "grüß"), plain("grüß"), "{head}");
+    }
+    let as_java_writes = "Content-Type: text/plain; charset=ISO-8859-1\r\nContent-Transfer-Encoding: 8bit";
+    assert_eq!(text(as_java_writes, "hello"), plain("hello"));
+    let encoded = Err(FormError::Encoded("a".to_owned()));
+    for (head, value) in [
+        (as_java_writes, "grüß"),
+        ("Content-Transfer-Encoding: base64", "aGVsbG8="),
+        ("content-transfer-encoding: Quoted-Printable", "=68ello"),
+        ("Content-Type: text/plain; charset=utf-7", "+AGg-ello"),
+        ("Content-Type: text/plain; charset=utf-16", "hello"),
+    ] {
+        assert_eq!(text(head, value), encoded, "{head}");
+    }
 }
 
 #[test]
