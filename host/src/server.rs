@@ -23,15 +23,15 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use connections::{Desk, Guests, Routers, Worker};
+use futures_util::future::join_all;
 pub use guard::is_loopback;
 use reply::{Failed, Kind};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 /// What all serving threads share.
 pub struct Shared {
@@ -47,7 +47,8 @@ pub struct Server {
     callers: Desk,
     /// None: operators come where callers come.
     operators: Option<Desk>,
-    threads: Vec<JoinHandle<()>>,
+    /// Each is ready when a serving thread has ended.
+    threads: Vec<oneshot::Receiver<()>>,
     stop: watch::Sender<bool>,
     grace: Duration,
     metrics: Arc<Metrics>,
@@ -131,9 +132,9 @@ impl Server {
             tracing::warn!(running = metrics.in_flight(), "the grace is over; what still runs is cut");
         }
         drop((callers, operators));
-        for thread in threads {
-            // A thread that panicked has nothing left to wait for.
-            let _ = thread.join();
+        // A thread that panicked has ended too.
+        if tokio::time::timeout(LAST_CALL * 10, join_all(threads)).await.is_err() {
+            tracing::warn!("a serving thread does not come to an end; it is left behind");
         }
     }
 }

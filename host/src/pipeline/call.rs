@@ -3,7 +3,7 @@
 use super::addressee::Addressee;
 use super::send::Upstreams;
 use crate::chat;
-use crate::error::Failure;
+use crate::error::{Failure, FailureKind};
 use crate::plugins::Moment;
 use crate::snapshot::{ClientRoute, Live, Snapshot, Speaker};
 use crate::telemetry::{AccessLog, Metrics};
@@ -72,6 +72,14 @@ impl Call {
             Speaker::Format(format) => Ok(Some(format)),
             Speaker::Gone => Err(super::problem::gone(&self.route)),
         }
+    }
+
+    /// What `deadline` ends. `what` says of what it was: "the stream went on".
+    pub fn out_of_time(&self, what: &str) -> Failure {
+        let seconds = self.snapshot.config.limits.total_timeout.as_secs_f64();
+        let message =
+            format!("{what} for longer than the {seconds} s that a request may take, with all that was tried");
+        Failure::new(FailureKind::Timeout, message).code("total_timeout")
     }
 
     pub fn parameter(&self, name: &str) -> Option<&str> {

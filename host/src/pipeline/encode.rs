@@ -1,6 +1,7 @@
 //! encode: an Answer, or a failure → the HTTP reply in the caller's dialect.
 
 mod byte_flow;
+mod curfew;
 mod outflow;
 mod reply_body;
 
@@ -142,9 +143,13 @@ pub fn answer(admitted: Admitted, reply: Reply) -> Response<ReplyBody> {
             ReplyBody::whole(body)
         }
         Content::Stream { stream, review, wants_usage } => {
-            ReplyBody::stream(Outflow::new(call, stream, review, wants_usage, record).into_stream())
+            let deadline = call.deadline;
+            ReplyBody::stream(Outflow::new(call, stream, review, wants_usage, record).into_stream(), deadline)
         }
-        Content::Bytes(reply) => ReplyBody::stream(ByteFlow::new(call, reply, record).into_stream()),
+        Content::Bytes(reply) => {
+            let deadline = call.deadline;
+            ReplyBody::stream(ByteFlow::new(call, reply, record).into_stream(), deadline)
+        }
     };
     response(status, headers, body)
 }

@@ -282,7 +282,7 @@ impl Waiting {
 }
 
 impl Batch {
-    fn ending(failure: Failure) -> Self {
+    pub fn ending(failure: Failure) -> Self {
         Batch { end: Some(Err(failure)), ..Batch::default() }
     }
 }

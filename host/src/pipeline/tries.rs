@@ -27,11 +27,8 @@ pub async fn first_that_answers(
     record: &mut Record,
 ) -> Result<Answered, Failure> {
     let tries = Tries { gateway, call, request, record, number: 0, first: None, unsaid: None };
-    tokio::time::timeout_at(call.deadline.into(), tries.run(choices)).await.unwrap_or_else(|_| {
-        let seconds = call.snapshot.config.limits.total_timeout.as_secs_f64();
-        let message = format!("the request was not answered within {seconds} s, with all that was tried");
-        Err(Failure::new(FailureKind::Timeout, message).code("total_timeout"))
-    })
+    let in_time = tokio::time::timeout_at(call.deadline.into(), tries.run(choices)).await;
+    in_time.unwrap_or_else(|_| Err(call.out_of_time("the request was not answered")))
 }
 
 struct Tries<'a> {

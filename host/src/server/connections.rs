@@ -12,11 +12,11 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::{self, Receiver, Sender};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
+use tokio_io_timeout::TimeoutWriter;
 use tower::Service;
 
 /// Enough for a browser behind three proxies.
@@ -142,21 +142,24 @@ pub struct Worker {
 }
 
 impl Worker {
+    /// And what is ready, with an error, once the thread has ended.
     pub fn start(
         index: usize,
         routers: Routers,
         caller_timeout: Duration,
         stopping: watch::Receiver<bool>,
-    ) -> io::Result<(Self, JoinHandle<()>)> {
+    ) -> io::Result<(Self, oneshot::Receiver<()>)> {
+        let (ended, end) = oneshot::channel::<()>();
         let (queue, seated) = mpsc::channel(QUEUE);
         let connections = Arc::new(AtomicUsize::new(0));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let host = Host { routers, caller_timeout, stopping, connections: connections.clone() };
-        let thread = std::thread::Builder::new().name(format!("serve-{index}")).spawn(move || {
+        std::thread::Builder::new().name(format!("serve-{index}")).spawn(move || {
+            let _ended = ended;
             runtime.block_on(host.serve(seated));
             runtime.shutdown_timeout(LAST_CALL);
         })?;
-        Ok((Worker { queue, connections }, thread))
+        Ok((Worker { queue, connections }, end))
     }
 }
 
@@ -184,6 +187,9 @@ impl Host {
 
     async fn connection(&self, stream: std::net::TcpStream, guests: Guests) {
         let Ok(stream) = TcpStream::from_std(stream) else { return };
+        // Who does not read what is written would hold this connection for ever, and the provider's with it.
+        let mut stream = TimeoutWriter::new(stream);
+        stream.set_timeout(Some(self.caller_timeout));
         let router = self.routers.of(guests).clone();
         let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
             let mut router = router.clone();
@@ -196,7 +202,7 @@ impl Host {
             .header_read_timeout(self.caller_timeout)
             .max_headers(MAX_HEADERS)
             .max_buf_size(MAX_BUFFER_BYTES)
-            .serve_connection(TokioIo::new(stream), service);
+            .serve_connection(TokioIo::new(Box::pin(stream)), service);
         let mut connection = pin!(connection);
         let mut stopping = self.stopping.clone();
         let ended = tokio::select! {

@@ -1,8 +1,8 @@
 //! An answer that is no JSON on its way to the caller. There is no event that could say what fails after its first byte, so
 //! the transfer is broken off: nobody may take half of it for the whole.
 
+use super::curfew::Curfew;
 use super::reply_body::Broken;
-use crate::error::{Failure, FailureKind};
 use crate::pipeline::call::Call;
 use crate::pipeline::receive::ByteReply;
 use crate::telemetry::{Outcome, Record};
@@ -15,12 +15,14 @@ pub struct ByteFlow {
     call: Arc<Call>,
     reply: Box<ByteReply>,
     record: Record,
+    curfew: Curfew,
     ended: bool,
 }
 
 impl ByteFlow {
     pub fn new(call: Arc<Call>, reply: Box<ByteReply>, record: Record) -> Self {
-        ByteFlow { call, reply, record, ended: false }
+        let curfew = Curfew::at(call.deadline);
+        ByteFlow { call, reply, record, curfew, ended: false }
     }
 
     pub fn into_stream(self) -> impl Stream<Item = Result<Bytes, Broken>> + Send {
@@ -34,8 +36,8 @@ impl ByteFlow {
         if self.ended {
             return None;
         }
-        let in_time = tokio::time::timeout_at(self.call.deadline.into(), self.reply.next());
-        match in_time.await.unwrap_or_else(|_| Err(self.out_of_time())) {
+        let in_time = self.curfew.before(self.reply.next()).await;
+        match in_time.unwrap_or_else(|| Err(self.call.out_of_time("the answer went on"))) {
             Ok(Some(bytes)) => {
                 self.record.first_token();
                 Some(Ok(bytes))
@@ -53,11 +55,5 @@ impl ByteFlow {
                 Some(Err(Broken))
             }
         }
-    }
-
-    fn out_of_time(&self) -> Failure {
-        let seconds = self.call.snapshot.config.limits.total_timeout.as_secs_f64();
-        let message = format!("the answer went on for longer than the {seconds} s that a request may take");
-        Failure::new(FailureKind::Timeout, message).code("total_timeout")
     }
 }

@@ -1,9 +1,10 @@
 //! A stream on its way to the caller. After its first byte there is no other status: what fails now becomes an error event
 //! in the caller's dialect, and never a clean end.
 
+use super::curfew::Curfew;
 use super::reply_body::Broken;
 use crate::chat;
-use crate::error::{Failure, FailureKind};
+use crate::error::Failure;
 use crate::framing::write_sse;
 use crate::pipeline::call::Call;
 use crate::pipeline::problem;
@@ -15,7 +16,6 @@ use bytes::{Bytes, BytesMut};
 use futures_util::Stream;
 use futures_util::stream::unfold;
 use std::sync::Arc;
-use std::time::Instant;
 
 pub struct Outflow {
     call: Arc<Call>,
@@ -26,6 +26,7 @@ pub struct Outflow {
     /// The client format's state.
     state: String,
     record: Record,
+    curfew: Curfew,
     ended: bool,
 }
 
@@ -37,7 +38,8 @@ impl Outflow {
         wants_usage: bool,
         record: Record,
     ) -> Self {
-        Outflow { call, stream, review, wants_usage, state: String::new(), record, ended: false }
+        let curfew = Curfew::at(call.deadline);
+        Outflow { call, stream, review, wants_usage, state: String::new(), record, curfew, ended: false }
     }
 
     pub fn into_stream(self) -> impl Stream<Item = Result<Bytes, Broken>> + Send {
@@ -67,13 +69,8 @@ impl Outflow {
 
     /// How long a stream may be silent is the upstream's bound; how long it may go on is the request's.
     async fn next_in_time(&mut self) -> Batch {
-        let batch = self.stream.next().await;
-        if batch.end.is_some() || Instant::now() < self.call.deadline {
-            return batch;
-        }
-        let seconds = self.call.snapshot.config.limits.total_timeout.as_secs_f64();
-        let message = format!("the stream went on for longer than the {seconds} s that a request may take");
-        Batch { end: Some(Err(Failure::new(FailureKind::Timeout, message).code("total_timeout"))), ..batch }
+        let in_time = self.curfew.before(self.stream.next()).await;
+        in_time.unwrap_or_else(|| Batch::ending(self.call.out_of_time("the stream went on")))
     }
 
     /// Frames as they came, copied: a frame that waits for a slow caller would hold the whole buffer that it was read into.

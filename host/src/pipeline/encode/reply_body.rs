@@ -4,8 +4,11 @@ use bytes::Bytes;
 use futures_util::Stream;
 use http_body::{Body, Frame, SizeHint};
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 use thiserror::Error;
+use tokio::task::AbortHandle;
 
 type Pieces = Pin<Box<dyn Stream<Item = Result<Bytes, Broken>> + Send>>;
 
@@ -18,7 +21,7 @@ pub struct ReplyBody(Content);
 
 enum Content {
     Whole(Option<Bytes>),
-    Stream(Pieces),
+    Stream(Running),
 }
 
 impl ReplyBody {
@@ -26,8 +29,46 @@ impl ReplyBody {
         ReplyBody(Content::Whole(Some(body).filter(|body| !body.is_empty())))
     }
 
-    pub fn stream(pieces: impl Stream<Item = Result<Bytes, Broken>> + Send + 'static) -> Self {
-        ReplyBody(Content::Stream(Box::pin(pieces)))
+    /// Pieces that end by themselves at the deadline, as long as somebody asks for the next one.
+    pub fn stream(pieces: impl Stream<Item = Result<Bytes, Broken>> + Send + 'static, deadline: Instant) -> Self {
+        ReplyBody(Content::Stream(Running::until(deadline, Box::pin(pieces))))
+    }
+}
+
+/// A stream that ends also where its caller has stopped reading. Nobody asks it for a piece then, so it cannot notice its
+/// deadline itself; what it holds, a turn with the provider and a connection, is for others to have.
+struct Running {
+    /// None once it has been ended from outside.
+    pieces: Arc<Mutex<Option<Pieces>>>,
+    end: AbortHandle,
+}
+
+impl Running {
+    /// For what a stream has to say in the end: those who read get it.
+    const LAST_WORD: Duration = Duration::from_secs(1);
+
+    fn until(deadline: Instant, pieces: Pieces) -> Self {
+        let pieces = Arc::new(Mutex::new(Some(pieces)));
+        let held = pieces.clone();
+        let end = tokio::spawn(async move {
+            tokio::time::sleep_until((deadline + Self::LAST_WORD).into()).await;
+            let pieces = held.lock().unwrap_or_else(PoisonError::into_inner).take();
+            drop(pieces);
+        });
+        Running { pieces, end: end.abort_handle() }
+    }
+
+    fn poll_next(&self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Broken>>> {
+        match self.pieces.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+            Some(pieces) => pieces.as_mut().poll_next(context),
+            None => Poll::Ready(Some(Err(Broken))),
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.end.abort();
     }
 }
 
@@ -38,7 +79,7 @@ impl Body for ReplyBody {
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         match &mut self.0 {
             Content::Whole(body) => Poll::Ready(body.take().map(|body| Ok(Frame::data(body)))),
-            Content::Stream(pieces) => pieces.as_mut().poll_next(context).map(|piece| Some(piece?.map(Frame::data))),
+            Content::Stream(running) => running.poll_next(context).map(|piece| Some(piece?.map(Frame::data))),
         }
     }
 
