@@ -202,6 +202,12 @@ async fn refused(attempt: &Attempt<'_>, dialect: &str, scrub: &Scrub, reply: Ups
             .code("upstream_redirect")
             .detail(format!("status {}", status.as_u16()));
     }
+    // There are no others; a caller could not tell what they mean.
+    if !status.is_client_error() && !status.is_server_error() {
+        return Failure::upstream("the provider answered with a status that no answer has")
+            .code("upstream_malformed")
+            .detail(format!("status {}", status.as_u16()));
+    }
     let body = match body.whole().await {
         Ok(body) => scrub.report(body),
         Err(failure) => return failure,
@@ -210,12 +216,15 @@ async fn refused(attempt: &Attempt<'_>, dialect: &str, scrub: &Scrub, reply: Ups
     let failure = match in_words(attempt, dialect, status, &headers, &text).await {
         Ok(failure) | Err(failure) => failure,
     };
+    let now_ms = attempt.call.moment.now_ms;
     let failure = match failure.retry_after_ms {
         Some(_) => failure,
-        None => failure.retry_after_ms(patience::asked_for_ms(status, &headers, attempt.call.moment.now_ms)),
+        None => failure.retry_after_ms(patience::asked_for_ms(status, &headers, now_ms)),
     };
     if dialect == attempt.call.dialect() && Members::of(&body).is_ok() {
-        return failure.verbatim(Verbatim { status, headers: come_down(headers), body });
+        let mut headers = come_down(headers);
+        patience::remove_unreadable(&mut headers, now_ms);
+        return failure.verbatim(Verbatim { status, headers, body });
     }
     failure
 }

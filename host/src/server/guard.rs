@@ -74,19 +74,19 @@ fn is_local(bound: SocketAddr, uri: &Uri, headers: &HeaderMap) -> Result<(), &'s
     if !headers.get_all("sec-fetch-site").iter().all(is_own_site) {
         return Err("this request comes from a page of another site");
     }
-    if PROXIES_SAY.iter().any(|name| headers.contains_key(name)) {
+    if headers.keys().any(comes_through_a_proxy) {
         return Err("this request came through a proxy, so that anybody may have made it");
     }
     Ok(())
 }
 
-const PROXIES_SAY: [HeaderName; 5] = [
-    FORWARDED,
-    VIA,
-    HeaderName::from_static("x-forwarded-for"),
-    HeaderName::from_static("x-forwarded-host"),
-    HeaderName::from_static("x-real-ip"),
-];
+/// Headers that only a proxy adds, each of them alone with some.
+fn comes_through_a_proxy(name: &HeaderName) -> bool {
+    const NAMES: [HeaderName; 2] = [FORWARDED, VIA];
+    const BEGINNINGS: [&str; 8] =
+        ["x-forwarded-", "x-real-", "x-original-", "x-envoy-", "x-client-ip", "true-client-ip", "cf-", "fastly-"];
+    NAMES.contains(name) || BEGINNINGS.iter().any(|beginning| name.as_str().starts_with(beginning))
+}
 
 fn authority(host: &HeaderValue) -> Option<Authority> {
     host.to_str().ok()?.parse().ok()
@@ -143,7 +143,7 @@ mod tests {
         for bound in ["0.0.0.0:8080", "192.168.1.5:8080", "[::]:8080", "[2001:db8::1]:8080"] {
             assert_eq!(asked(None, bound, &[("host", "localhost:8080")]), Err(403), "{bound}");
         }
-        let tricks: [&[(&str, &str)]; 16] = [
+        let tricks: [&[(&str, &str)]; 19] = [
             &[],
             &[("host", "evil.example")],
             &[("host", "localhost.evil.example:8080")],
@@ -159,6 +159,9 @@ mod tests {
             &[("host", "localhost:8080"), ("sec-fetch-site", "cross-site")],
             &[("host", "localhost:8080"), ("sec-fetch-site", "same-site")],
             &[("host", "localhost:8080"), ("x-forwarded-for", "203.0.113.9")],
+            &[("host", "localhost:8080"), ("x-forwarded-proto", "https")],
+            &[("host", "localhost:8080"), ("cf-connecting-ip", "203.0.113.9")],
+            &[("host", "localhost:8080"), ("x-real-ip", "203.0.113.9")],
             &[("host", "localhost:8080"), ("via", "1.1 proxy")],
         ];
         for headers in tricks {

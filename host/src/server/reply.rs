@@ -51,6 +51,9 @@ pub struct Failed {
     mistakes: Vec<Mistake>,
 }
 
+/// How many mistakes are told. Nobody mends more in one go, and each is told twice: for people and for programs.
+const MOST_MISTAKES: usize = 100;
+
 impl Failed {
     pub fn new(kind: Kind, code: &'static str, message: impl Into<String>) -> Self {
         Failed { kind, code, message: message.into(), mistakes: Vec::new() }
@@ -63,10 +66,13 @@ impl Failed {
 }
 
 impl From<Mistakes> for Failed {
-    fn from(Mistakes(mistakes): Mistakes) -> Self {
+    fn from(Mistakes(mut mistakes): Mistakes) -> Self {
+        let count = mistakes.len();
+        mistakes.truncate(MOST_MISTAKES);
         let message = match mistakes.as_slice() {
             [only] => format!("{}: {}", only.path, only.message),
-            several => format!("{} mistakes: {}", several.len(), in_one_line(several)),
+            told if told.len() < count => format!("{count} mistakes, the first of which are: {}", in_one_line(told)),
+            told => format!("{count} mistakes: {}", in_one_line(told)),
         };
         Failed { mistakes, ..Failed::new(Kind::Invalid, "invalid_provider", message) }
     }

@@ -12,11 +12,23 @@ const POINT_IN_MILLISECONDS: f64 = 1e12;
 
 /// What the reply to a request that was refused says of the next one.
 pub fn asked_for_ms(status: StatusCode, headers: &HeaderMap, now_ms: u64) -> Option<u64> {
-    let now = SystemTime::UNIX_EPOCH + Duration::from_millis(now_ms);
+    let now = at(now_ms);
     let pause = in_milliseconds(headers)
         .or_else(|| span(headers.get(RETRY_AFTER)?.to_str().ok()?, now))
         .or_else(|| resets(headers, now).filter(|_| status == StatusCode::TOO_MANY_REQUESTS))?;
     u64::try_from(pause.min(LONGEST).as_millis()).ok()
+}
+
+/// A `retry-after` that says nothing would make clients stumble that take it at its word.
+pub fn remove_unreadable(headers: &mut HeaderMap, now_ms: u64) {
+    let is_readable = |value: &HeaderValue| value.to_str().is_ok_and(|text| span(text, at(now_ms)).is_some());
+    if !headers.get_all(RETRY_AFTER).iter().all(is_readable) {
+        headers.remove(RETRY_AFTER);
+    }
+}
+
+fn at(now_ms: u64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_millis(now_ms)
 }
 
 fn in_milliseconds(headers: &HeaderMap) -> Option<Duration> {
@@ -120,6 +132,15 @@ mod tests {
             ("ms", None),
         ] {
             assert_eq!(asked_for(&[("retry-after", text)]), wait_ms, "{text}");
+        }
+    }
+
+    #[test]
+    fn only_what_can_be_read_is_passed_on() {
+        for (text, passes) in [("30", true), ("Sat, 21 Nov 2026 08:00:30 GMT", true), ("soon", false), ("-1", false)] {
+            let mut headers = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(text))]);
+            remove_unreadable(&mut headers, NOW_MS);
+            assert_eq!(headers.contains_key(RETRY_AFTER), passes, "{text}");
         }
     }
 
