@@ -10,7 +10,7 @@ pub use changes::{Change, Changes, Refusal};
 pub use start::{Looked, Started, bounds, look, runtime, runtime_with, start};
 pub use watch::watch_tree;
 
-use crate::config::{AtStart, Config, Loaded, Source, Stored};
+use crate::config::{AtStart, Config, LoadError, Loaded, Source, Stored};
 use crate::plugins::{Failing, Plugin, Runtime, Watcher};
 use crate::snapshot::{Ingredients, Live, Snapshot, Trouble};
 use crate::store::Store;
@@ -150,8 +150,14 @@ impl Reloader {
         let Some(source) = &self.source else { return };
         let Loaded { config: from_file, warnings } = match source.load() {
             Ok(loaded) => loaded,
-            Err(error) => return self.refuse(file, error.to_string()),
+            Err(error) => {
+                if let LoadError::Wrong { reads, .. } = &error {
+                    self.files.configuration_reads(reads);
+                }
+                return self.refuse(file, error.to_string());
+            }
         };
+        self.files.configuration_reads(&from_file.reads);
         for key in self.started_with.differences(&from_file.at_start()) {
             tracing::warn!("a change of {key} takes effect after a restart");
         }

@@ -6,11 +6,13 @@ mod listing;
 mod live;
 mod place;
 mod routes;
+mod templates;
 
-pub use build::{HEADER_VARIABLE, Ingredients, Trouble};
+pub use build::{Ingredients, Trouble};
 pub use listing::Listing;
 pub use live::Live;
 pub use routes::{ClientRoute, RouteError, Served, Speaker};
+pub use templates::{HEADER_VARIABLE, Template, Templates};
 
 use crate::config::{self, Config};
 use crate::plugins::api::policy::Phases;
@@ -62,19 +64,6 @@ pub struct Ready {
     pub base_url: Option<Uri>,
     pub key_less: bool,
     pub headers: Option<Templates>,
-}
-
-/// Header templates that have been looked at, and the plugin that renders them.
-pub struct Templates {
-    pub plugin: Arc<Configured>,
-    pub templates: Vec<Template>,
-}
-
-pub struct Template {
-    pub name: http::HeaderName,
-    pub text: String,
-    /// What stands in it. A header whose variable has no value in a request is left out of it.
-    pub variables: Vec<String>,
 }
 
 impl Ready {

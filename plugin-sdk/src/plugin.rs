@@ -41,7 +41,9 @@ pub trait Plugin: Sized + 'static {
     /// One sentence for people.
     const DESCRIPTION: &'static str;
 
-    /// JSON Schema of the settings, shown by `plugway plugin inspect`.
+    /// JSON Schema of the settings, shown by `plugway plugin inspect`. A provider whose paths depend on more than the
+    /// operation, as where the model stands in them, adds `"x-plugway-fixed-paths": true`: then a configuration with
+    /// `request_path_overrides` for it is refused.
     fn settings_schema() -> Value {
         json!({})
     }

@@ -1,11 +1,13 @@
 //! From what was typed to what is meant: defaults, and rules that span several keys.
 
-use super::meant::{Admin, Config, FailedCalls, Isolation, Limits, Log, LogFormat, Plugins, Policy, Store};
+use super::meant::{Admin, Callers, Config, FailedCalls, Isolation, Limits, Log, LogFormat, Plugins, Policy, Store};
 use super::provider;
 use super::reader::Reader;
 use super::routing;
 use super::scalars::{FilePath, Folder, Listen, Seconds, Whole};
-use super::typed::{AdminSection, File, LimitsSection, LogSection, PluginsSection, PolicyEntry, RecordSection};
+use super::typed::{
+    AdminSection, CallersSection, File, LimitsSection, LogSection, PluginsSection, PolicyEntry, RecordSection,
+};
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -37,6 +39,7 @@ pub(super) fn config(file: File, reader: &mut Reader<'_>) -> Config {
         models: routing::models(models.unwrap_or_default()),
         routing: routing::routing(routing.unwrap_or_default()),
         strict: strict.unwrap_or_default(),
+        callers: callers_meant(file.callers.unwrap_or_default()),
         admin: admin_meant(admin, listen, reader),
         store: Store {
             path: store.path.map_or_else(|| reader.base.join(STORE), |FilePath(path)| path),
@@ -44,7 +47,15 @@ pub(super) fn config(file: File, reader: &mut Reader<'_>) -> Config {
         },
         shown: BTreeMap::new(),
         store_trouble: None,
+        reads: std::mem::take(&mut reader.reads),
     }
+}
+
+fn callers_meant(section: CallersSection) -> Callers {
+    let CallersSection { at: _, email_header, user_header, organization_header, project_header } = section;
+    let names = [email_header, user_header, organization_header, project_header];
+    let named = Callers::VARIABLES.into_iter().zip(names);
+    Callers { headers: named.filter_map(|(variable, header)| Some((variable, header?))).collect() }
 }
 
 fn admin_meant(section: AdminSection, callers: SocketAddr, reader: &mut Reader<'_>) -> Admin {

@@ -28,12 +28,35 @@ pub struct Config {
     pub routing: Routing,
     /// Whether hints that a target cannot carry are refused.
     pub strict: bool,
+    pub callers: Callers,
     pub admin: Admin,
     pub store: Store,
     /// What operators are shown of each provider.
     pub shown: BTreeMap<String, Shown>,
     /// Why the store's providers are not among these, where it could not be read.
     pub store_trouble: Option<String>,
+    /// The files that it was made from beside its own.
+    pub reads: BTreeSet<PathBuf>,
+}
+
+/// In which headers of a request something trusted says who sent it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Callers {
+    /// By the variables of header templates.
+    pub(super) headers: BTreeMap<&'static str, HeaderName>,
+}
+
+impl Callers {
+    /// What header templates may call what is known of a caller.
+    pub const VARIABLES: [&str; 4] = ["email", "user", "organization", "project"];
+
+    pub fn header(&self, variable: &str) -> Option<&HeaderName> {
+        self.headers.get(variable)
+    }
+
+    pub fn are_known_by(&self, header: &HeaderName) -> bool {
+        self.headers.values().any(|name| name == header)
+    }
 }
 
 /// Who may change providers while the gateway runs, and where.

@@ -1,6 +1,7 @@
 //! What is wrong with a configuration, and where.
 
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -129,5 +130,10 @@ pub enum LoadError {
     #[error("cannot read {}: {reason}", path.display())]
     Unreadable { path: PathBuf, reason: std::io::Error },
     #[error("{}: {mistakes}", path.display())]
-    Wrong { path: PathBuf, mistakes: Mistakes },
+    Wrong {
+        path: PathBuf,
+        mistakes: Mistakes,
+        /// The files that it looked into beside its own; one of them may be what is wrong.
+        reads: BTreeSet<PathBuf>,
+    },
 }

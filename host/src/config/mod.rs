@@ -5,6 +5,7 @@
 //! the first one.
 
 mod at_start;
+mod elsewhere;
 mod meaning;
 mod meant;
 mod mistakes;
@@ -32,7 +33,6 @@ pub use stored::{Block, Stored, keep_secrets, read_block, submitted};
 
 use mistakes::At;
 use reader::{Reader, Typed};
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use typed::{File, ListedModelSection, ModelEntry, ProviderSection};
@@ -64,13 +64,26 @@ pub fn load(path: &Path) -> Result<Loaded, LoadError> {
     let text =
         std::fs::read_to_string(path).map_err(|reason| LoadError::Unreadable { path: path.to_owned(), reason })?;
     let base = path.parent().unwrap_or(Path::new(""));
-    parse(&text, base, &environment).map_err(|mistakes| LoadError::Wrong { path: path.to_owned(), mistakes })
+    let mut reader = Reader::new(base, &environment);
+    let config = read(&text, &mut reader);
+    match reader.finish() {
+        Ok(warnings) => Ok(Loaded { config, warnings }),
+        Err(mistakes) => Err(LoadError::Wrong { path: path.to_owned(), mistakes, reads: config.reads }),
+    }
 }
 
 /// Reads a configuration. `base` is the folder that relative paths begin in.
-pub fn parse(text: &str, base: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Mistakes> {
+#[cfg(test)]
+fn parse(text: &str, base: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Mistakes> {
+    let mut reader = Reader::new(base, env);
+    let config = read(text, &mut reader);
+    Ok(Loaded { config, warnings: reader.finish()? })
+}
+
+/// Where mistakes were noted, what is returned is only good for finding more of them.
+fn read(text: &str, reader: &mut Reader<'_>) -> Config {
     let yaml::Document { mut value, lines, fault } = yaml::read(text);
-    let mut reader = Reader::new(base, env, lines);
+    reader.lines = lines;
     if let Some(fault) = fault {
         reader.fault(fault);
     }
@@ -78,10 +91,10 @@ pub fn parse(text: &str, base: &Path, env: &dyn Fn(&str) -> Option<String>) -> R
     if let Some(file) = value.as_object_mut() {
         file.remove("$schema");
     }
-    let file = File::read(&value, &At::default(), &mut reader).unwrap_or_default();
-    let mut config = meaning::config(file, &mut reader);
-    config.shown = stored::shown(value, &reader);
-    Ok(Loaded { config, warnings: reader.finish()? })
+    let file = File::read(&value, &At::default(), reader).unwrap_or_default();
+    let mut config = meaning::config(file, reader);
+    config.shown = stored::shown(value, reader);
+    config
 }
 
 /// An address to listen on, as the configuration's `listen` takes it.
@@ -94,7 +107,7 @@ pub fn listen_address(text: &str) -> Result<SocketAddr, String> {
 /// without an account and without a network. Plugins come from the first candidate that is a folder.
 pub fn default_without_file(plugins_directories: &[PathBuf]) -> Config {
     const ECHO: &str = "echo";
-    let mut reader = Reader::new(Path::new(""), &environment, HashMap::new());
+    let mut reader = Reader::new(Path::new(""), &environment);
     let model = ModelEntry(ListedModelSection { name: Some(ECHO.to_owned()), ..ListedModelSection::default() });
     let echo = ProviderSection { models: Some(vec![model]), ..ProviderSection::default() };
     let directory = plugins_directories.iter().find(|path| path.is_dir()).or(plugins_directories.first());

@@ -1,5 +1,6 @@
 //! What decides where requests go and what they carry: addresses, headers, certificates, keys, operations.
 
+use super::elsewhere::{Found, is_variable_name, look_up};
 use super::meant::{Passphrase, PathOverride, RequestKind, Secret};
 use super::mistakes::{At, unknown_name};
 use super::reader::{Reader, Typed, mapping, suggest};
@@ -179,6 +180,17 @@ fn header_name(name: &str) -> Result<HeaderName, &'static str> {
     }
 }
 
+impl Typed for HeaderName {
+    fn shape() -> String {
+        "the name of a header such as x-forwarded-email".to_owned()
+    }
+
+    fn read(value: &Value, at: &At, reader: &mut Reader<'_>) -> Option<Self> {
+        let name = text::<Self>(value, at, reader)?;
+        header_name(name).map_err(|message| reader.mistake(at, message)).ok()
+    }
+}
+
 /// Custom headers often are credentials, so they are treated as such.
 impl Typed for HeaderValue {
     fn shape() -> String {
@@ -238,7 +250,7 @@ pub(super) struct KeyValue {
 
 impl Typed for KeyValue {
     fn shape() -> String {
-        "a string, best env.NAME with the name of an environment variable".to_owned()
+        REFERENCE.to_owned()
     }
 
     fn read(value: &Value, at: &At, reader: &mut Reader<'_>) -> Option<Self> {
@@ -246,17 +258,19 @@ impl Typed for KeyValue {
     }
 }
 
+const REFERENCE: &str = "a string, best env.NAME for an environment variable or file.PATH for a file";
+
 /// Words that a key is made from; unlike a key to a service, they may have any characters.
 impl Typed for Passphrase {
     fn shape() -> String {
-        "a string, best env.NAME with the name of an environment variable".to_owned()
+        REFERENCE.to_owned()
     }
 
     fn read(value: &Value, at: &At, reader: &mut Reader<'_>) -> Option<Self> {
         const SHORT: usize = 16;
         let typed = text::<Self>(value, at, reader)?;
-        let words = match typed.strip_prefix("env.") {
-            Some(name) => variable(name, reader.env),
+        let words = match look_up(typed, reader) {
+            Some(found) => found.map(|found| found.text),
             None => {
                 reader.warn(at, "the words stand in the file; env.NAME would keep them out");
                 Ok(typed.to_owned())
@@ -270,11 +284,11 @@ impl Typed for Passphrase {
     }
 }
 
-/// No message in here may hold the value, only the name of the variable that it should have come from.
+/// No message in here may hold the value, only where it should have come from.
 fn secret<T: Typed>(value: &Value, at: &At, reader: &mut Reader<'_>) -> Option<KeyValue> {
     let typed = text::<T>(value, at, reader)?;
-    let resolved = match typed.strip_prefix("env.") {
-        Some(name) => from_environment(name, reader.env),
+    let resolved = match look_up(typed, reader) {
+        Some(found) => found.and_then(from_elsewhere),
         None => literal(typed),
     };
     if resolved.as_ref().is_ok_and(|value| value.literal) {
@@ -287,23 +301,9 @@ fn secret<T: Typed>(value: &Value, at: &At, reader: &mut Reader<'_>) -> Option<K
 pub(super) const MASK: &str = "***";
 const IS_MASK: &str = "is what secrets are shown as, and there is none here to keep; write it out, or env.NAME";
 
-pub(super) fn from_environment(name: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<KeyValue, String> {
-    let text = variable(name, env)?;
-    let fault = || {
-        format!("the environment variable {name} has a line break or another character in it that no header can carry")
-    };
-    Ok(KeyValue { value: Secret::new(&text).ok_or_else(fault)?, literal: false })
-}
-
-fn variable(name: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<String, String> {
-    if !is_variable_name(name) {
-        return Err("must name an environment variable after `env.`".to_owned());
-    }
-    match env(name) {
-        None => Err(format!("the environment variable {name} is not set")),
-        Some(text) if text.is_empty() => Err(format!("the environment variable {name} is empty")),
-        Some(text) => Ok(text),
-    }
+fn from_elsewhere(found: Found) -> Result<KeyValue, String> {
+    let fault = || found.fault("has a line break or another character in it that no header can carry");
+    Ok(KeyValue { value: Secret::new(&found.text).ok_or_else(fault)?, literal: false })
 }
 
 fn literal(text: &str) -> Result<KeyValue, String> {
@@ -318,30 +318,32 @@ fn literal(text: &str) -> Result<KeyValue, String> {
     Ok(KeyValue { value, literal: true })
 }
 
-fn is_variable_name(name: &str) -> bool {
-    !name.starts_with(|first: char| first.is_ascii_digit())
-        && !name.is_empty()
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-}
-
 /// Certificates in PEM, good enough to be trusted.
 pub(super) struct Certificates(pub Vec<CertificateDer<'static>>);
 
 impl Typed for Certificates {
     fn shape() -> String {
-        "a certificate in PEM, beginning with -----BEGIN CERTIFICATE-----".to_owned()
+        "a certificate in PEM, beginning with -----BEGIN CERTIFICATE-----, or file.PATH or env.NAME".to_owned()
     }
 
     fn read(value: &Value, at: &At, reader: &mut Reader<'_>) -> Option<Self> {
-        let pem = value.as_str().unwrap_or_default();
+        let typed = value.as_str().unwrap_or_default();
+        let found = look_up(typed, reader).transpose().map_err(|message| reader.mistake(at, message)).ok()?;
+        let pem = found.as_ref().map_or(typed, |found| &found.text);
         let whole = pem.contains("-----BEGIN CERTIFICATE-----") && pem.contains("-----END CERTIFICATE-----");
-        if pem.contains("PRIVATE KEY") {
-            reader.mistake(at, "has a private key in it; only certificates belong here");
-        } else if !whole {
-            reader.wrong::<Self>(at, value);
-        } else {
-            return certificates(pem).map_err(|message| reader.mistake(at, message)).ok().map(Certificates);
-        }
+        let fault = match (&found, whole) {
+            _ if pem.contains("PRIVATE KEY") => "has a private key in it; only certificates belong here".to_owned(),
+            (None, false) => {
+                reader.wrong::<Self>(at, value);
+                return None;
+            }
+            (Some(_), false) => "has no certificate in PEM in it".to_owned(),
+            (_, true) => match certificates(pem) {
+                Ok(certificates) => return Some(Certificates(certificates)),
+                Err(fault) => fault,
+            },
+        };
+        reader.mistake(at, found.map_or(fault.clone(), |found| found.fault(&fault)));
         None
     }
 }

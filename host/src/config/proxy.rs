@@ -1,8 +1,9 @@
 //! The proxy between gateway and provider, as typed and as meant.
 
+use super::elsewhere::look_up;
 use super::meant::Secret;
 use super::mistakes::At;
-use super::outgoing::{Certificates, KeyValue, from_environment};
+use super::outgoing::{Certificates, KeyValue};
 use super::reader::{Reader, Typed};
 use super::scalars::text;
 use super::typed::ProxySection;
@@ -74,12 +75,9 @@ impl Typed for ProxyUrl {
 
     fn read(value: &Value, at: &At, reader: &mut Reader<'_>) -> Option<Self> {
         let typed = text::<Self>(value, at, reader)?;
-        let url = match typed.strip_prefix("env.") {
+        let url = match look_up(typed, reader) {
             None => ProxyUrl::parse(typed).map_err(str::to_owned),
-            Some(name) => from_environment(name, reader.env).and_then(|KeyValue { value, .. }| {
-                let url = ProxyUrl::parse(&String::from_utf8_lossy(value.expose().as_bytes()));
-                url.map_err(|fault| format!("the environment variable {name} {fault}"))
-            }),
+            Some(found) => found.and_then(|found| ProxyUrl::parse(&found.text).map_err(|fault| found.fault(fault))),
         };
         let without_login = url.and_then(|url| match url.login {
             None => Ok(url),

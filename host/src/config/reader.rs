@@ -4,8 +4,8 @@ use super::meant::Owner;
 use super::mistakes::{At, Mistake, Mistakes, unknown_name};
 use super::yaml::Fault;
 use serde_json::{Map, Value};
-use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
 
 /// Notes what is wrong while reading goes on.
 pub(super) struct Reader<'a> {
@@ -15,7 +15,10 @@ pub(super) struct Reader<'a> {
     pub base: &'a Path,
     /// Whose words these are.
     pub owner: Owner,
-    lines: HashMap<At, u64>,
+    /// The files that values came from, or should have come from.
+    pub reads: BTreeSet<PathBuf>,
+    /// Of the file, where things stand in one.
+    pub lines: HashMap<At, u64>,
     mistakes: Vec<Noted>,
     warnings: Vec<(At, String)>,
     secrets: Vec<At>,
@@ -29,9 +32,17 @@ struct Noted {
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(base: &'a Path, env: &'a dyn Fn(&str) -> Option<String>, lines: HashMap<At, u64>) -> Self {
-        let owner = Owner::File;
-        Reader { env, base, owner, lines, mistakes: Vec::new(), warnings: Vec::new(), secrets: Vec::new() }
+    pub(super) fn new(base: &'a Path, env: &'a dyn Fn(&str) -> Option<String>) -> Self {
+        Reader {
+            env,
+            base,
+            owner: Owner::File,
+            reads: BTreeSet::new(),
+            lines: HashMap::new(),
+            mistakes: Vec::new(),
+            warnings: Vec::new(),
+            secrets: Vec::new(),
+        }
     }
 
     pub(super) fn mistake(&mut self, at: &At, message: impl Into<String>) {

@@ -9,7 +9,7 @@ use super::typed::ProviderSection;
 use super::{Loaded, environment, provider, routing, yaml};
 use semver::VersionReq;
 use serde_json::{Map, Value};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -77,7 +77,7 @@ struct Read {
 
 /// All that is wrong is told by its path in the block.
 fn read(name: &str, block: &Block, env: Environment<'_>) -> Result<Read, Mistakes> {
-    let mut reader = Reader::new(Path::new(""), env, HashMap::new());
+    let mut reader = Reader::new(Path::new(""), env);
     reader.owner = Owner::Api;
     let mut value = Value::Object(block.clone());
     let section = ProviderSection::read(&value, &At::default(), &mut reader).unwrap_or_default();
@@ -117,7 +117,7 @@ pub fn read_block(name: &str, block: &Block, may_hold_secrets: bool) -> Result<(
 /// In the place of one that cannot be read, so that its callers are told that it is out of use rather than that there is
 /// none.
 fn unusable(name: &str, reason: String, env: Environment<'_>) -> Provider {
-    let mut reader = Reader::new(Path::new(""), env, HashMap::new());
+    let mut reader = Reader::new(Path::new(""), env);
     let no_plugin = PluginRequest { name: "none".to_owned(), versions: VersionReq::STAR };
     let section = ProviderSection { plugin: Some(no_plugin), ..ProviderSection::default() };
     let provider = provider::provider(name.to_owned(), section, &mut reader).expect("a section with a plugin is one");

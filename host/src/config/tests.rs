@@ -1,5 +1,6 @@
 //! Reads as documentation of the configuration: what is accepted and what it means, what is refused and in which words.
 
+mod elsewhere;
 mod examples;
 mod meaning;
 mod proxy;

@@ -8,7 +8,7 @@ use super::proxy::{ProxyKind, ProxyUrl};
 use super::reader::{Field, Reader, Typed, field, mapping, plain, refuse_unknown_keys, typed};
 use super::routing::{Address, Flavor, Format, TargetEntry};
 use super::scalars::{Day, FilePath, Folder, Listen, Price, Seconds, Weight, Whole};
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use tracing::level_filters::LevelFilter;
@@ -36,6 +36,8 @@ typed! {
         routing: RoutingSection,
         /// Whether hints that a target cannot carry are refused, not dropped, whatever the request says. Default: false.
         strict: bool,
+        /// Who callers are, where something trusted in front of the gateway says so.
+        callers: CallersSection,
         /// Who may change providers while the gateway runs, and where.
         admin: AdminSection,
         /// Where the providers are kept that came through the admin API.
@@ -77,6 +79,19 @@ typed! {
         circuit_open_seconds: Seconds,
         /// The longest that a key is left alone because its service asks for it. Default: 60.
         longest_rest_seconds: Seconds,
+    } later []
+
+    /// Who callers are, where something trusted in front of the gateway says so. Callers who reach the gateway around it
+    /// can say what they like.
+    CallersSection {
+        /// The header of a request that header templates call {{email}}. It does not go on to providers by itself.
+        email_header: HeaderName,
+        /// The same for {{user}}.
+        user_header: HeaderName,
+        /// The same for {{organization}}.
+        organization_header: HeaderName,
+        /// The same for {{project}}.
+        project_header: HeaderName,
     } later []
 
     /// Who may change providers while the gateway runs, and where.
@@ -133,7 +148,8 @@ typed! {
         event_mb: Whole<1, 1024>,
         /// Connections of callers open at once. Default: 10000.
         connections: Whole<1, 1_000_000>,
-        /// How long a caller may take to send its headers, and between two reads of its body. Default: 30.
+        /// How long a caller may take to send its headers, between two reads of its body, and to read on in an answer that
+        /// waits for it. Default: 30.
         caller_timeout_seconds: Seconds,
         /// How long running requests have to end after a signal to stop. Default: 30.
         shutdown_grace_seconds: Seconds,
@@ -250,7 +266,8 @@ typed! {
     KeySection {
         /// Its name in logs. Default: key-1, key-2, ….
         name: String,
-        /// env.NAME for the value of an environment variable, or the key itself. Required.
+        /// env.NAME for the value of an environment variable, file.PATH for the content of a file (relative to this one),
+        /// or the key itself. Required.
         value: KeyValue,
         /// The models it serves. Absent, [] and ["*"]: all.
         models: Vec<String>,
@@ -269,7 +286,7 @@ typed! {
     NetworkSection {
         /// The root of the service. Default: the preset's, else the plugin's own.
         base_url: BaseUrl,
-        /// Headers to send with every request. A value may be env.NAME.
+        /// Headers to send with every request. A value may be env.NAME or file.PATH.
         extra_headers: Headers<HeaderValue>,
         /// How long the service may take to begin its answer, to end one that is not streamed, and for all that a plugin
         /// asks of it beforehand. Default: 30.
@@ -307,9 +324,9 @@ typed! {
         r#type: ProxyKind,
         /// Where the proxy is. Its address is not checked. Required for http and socks5.
         url: ProxyUrl,
-        /// Who logs in. May be env.NAME.
+        /// Who logs in. May be env.NAME or file.PATH.
         username: KeyValue,
-        /// With what. May be env.NAME.
+        /// With what. May be env.NAME or file.PATH.
         password: KeyValue,
         /// Certificates to trust besides, for proxies that are talked to in TLS or look into it, in PEM.
         ca_cert_pem: Certificates,

@@ -78,7 +78,9 @@ pub async fn finish(attempt: &Attempt<'_>, outbound: Outbound) -> Result<Sealed,
         // What the operator fills in is the operator's alone, also where there is nothing to fill in.
         let templates = candidate.ready.headers.iter().flat_map(|templates| &templates.templates);
         let is_operators = |name: &HeaderName| templates.clone().any(|template| template.name == *name);
-        let passing = hygiene::upwards(&call.headers).filter(|(name, _)| !is_operators(name));
+        let callers = &call.snapshot.config.callers;
+        let passing = hygiene::upwards(&call.headers);
+        let passing = passing.filter(|(name, _)| !is_operators(name) && !callers.are_known_by(name));
         headers.extend(passing.map(|(name, value)| (name.clone(), value.clone())));
     }
     headers.insert(USER_AGENT, AGENT);
@@ -191,11 +193,21 @@ fn value(call: &Call, candidate: &Candidate, name: &str, placeholder: &str) -> O
         "model" => Some(candidate.model.clone()),
         "provider" => Some(candidate.target.config.name.clone()),
         "request_id" => Some(call.id.clone()),
-        header => {
-            let value = call.headers.get(header.strip_prefix(HEADER_VARIABLE)?)?;
-            value.to_str().ok().map(str::to_owned)
-        }
+        name => match call.snapshot.config.callers.header(name) {
+            Some(header) => said_once(&call.headers, header),
+            None => {
+                let value = call.headers.get(name.strip_prefix(HEADER_VARIABLE)?)?;
+                value.to_str().ok().map(str::to_owned)
+            }
+        },
     }
+}
+
+/// Who a caller is. Of two such headers one may be the caller's own, beside that of whoever is trusted.
+fn said_once(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next().filter(|_| values.next().is_none())?;
+    value.to_str().ok().map(str::to_owned)
 }
 
 /// Puts the secret where the placeholder stands.

@@ -158,6 +158,12 @@ impl Plugin {
         Ok(())
     }
 
+    /// Whether a provider's paths depend on more than the operation, so that a configuration cannot replace them.
+    pub fn has_fixed_paths(&self) -> bool {
+        let schema: serde_json::Value = serde_json::from_str(&self.settings_schema).unwrap_or_default();
+        schema["x-plugway-fixed-paths"] == true
+    }
+
     /// The compatible services that a provider knows. They are asked for before it is configured, as one of them may bring
     /// the very settings that it needs; and once, as they are the same whatever the settings are.
     pub async fn presets(&self) -> Result<&[Preset], Fault> {

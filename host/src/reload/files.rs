@@ -1,7 +1,7 @@
 //! What lies in the plugins folder, and what was made of it.
 
 use crate::plugins::{self, Plugin, Runtime, extension, is_component};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -43,13 +43,34 @@ struct Entry {
 pub struct Files {
     folder: PathBuf,
     entries: BTreeMap<PathBuf, Entry>,
-    config: Option<Stamp>,
-    retry_config: bool,
+    config: ConfigFiles,
+}
+
+/// The configuration, and what it reads.
+#[derive(Default)]
+struct ConfigFiles {
+    /// None: it is to be looked at.
+    stamp: Option<Stamp>,
+    /// Files with secrets or certificates, as they were when it was read.
+    reads: BTreeMap<PathBuf, Option<Stamp>>,
+    /// As with plugins.
+    retry: bool,
 }
 
 impl Files {
-    pub fn new(folder: PathBuf, config_file: Option<&Path>) -> Self {
-        Files { folder, entries: BTreeMap::new(), config: config_file.and_then(look_at), retry_config: false }
+    pub fn new(folder: PathBuf, config_file: Option<&Path>, reads: &BTreeSet<PathBuf>) -> Self {
+        let config = ConfigFiles { stamp: config_file.and_then(look_at), ..ConfigFiles::default() };
+        let mut files = Files { folder, entries: BTreeMap::new(), config };
+        files.configuration_reads(reads);
+        files
+    }
+
+    /// What the configuration was made from beside its own file, whether it was good or not.
+    pub fn configuration_reads(&mut self, reads: &BTreeSet<PathBuf>) {
+        let mut before = std::mem::take(&mut self.config.reads);
+        // What was looked at before it was read counts: a file that changed meanwhile is read again.
+        let stamp = |file: &PathBuf| before.remove(file).unwrap_or_else(|| look_at(file));
+        self.config.reads = reads.iter().cloned().zip(reads.iter().map(stamp)).collect();
     }
 
     /// What may have changed since the last look.
@@ -75,9 +96,14 @@ impl Files {
         changes.extend(gone.cloned().map(FileChange::Removed));
         if let Some(file) = config_file {
             let stamp = look_at(file);
+            let mut reads_other = false;
+            for (file, stamp) in &mut self.config.reads {
+                let before = std::mem::replace(stamp, look_at(file));
+                reads_other |= before != *stamp;
+            }
             // A configuration that is being replaced is missing for a moment.
-            if stamp.is_some() && stamp != self.config {
-                self.config = stamp;
+            if stamp.is_some() && (stamp != self.config.stamp || reads_other) {
+                self.config.stamp = stamp;
                 changes.push(FileChange::Configuration(file.to_owned()));
             }
         }
@@ -181,7 +207,7 @@ impl Files {
     pub fn does_not_fit(&mut self, file: &Path) {
         match self.entries.get_mut(file) {
             Some(entry) => entry.retry = true,
-            None => self.retry_config = true,
+            None => self.config.retry = true,
         }
     }
 
@@ -191,8 +217,8 @@ impl Files {
             (entry.stamp, entry.retry) = (None, false);
             entry.digest.clear();
         }
-        if std::mem::take(&mut self.retry_config) {
-            self.config = None;
+        if std::mem::take(&mut self.config.retry) {
+            self.config.stamp = None;
         }
     }
 

@@ -96,7 +96,7 @@ struct First {
 }
 
 async fn first(runtime: Runtime, config: Config, config_file: Option<&Path>, watcher: Watcher) -> First {
-    let mut files = Files::new(config.plugins.directory.clone(), config_file);
+    let mut files = Files::new(config.plugins.directory.clone(), config_file, &config.reads);
     let refused = load_all(&mut files, &runtime).await;
     let snapshot = Snapshot::build(Ingredients {
         generation: 1,

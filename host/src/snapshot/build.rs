@@ -4,24 +4,19 @@
 use super::listing::Listing;
 use super::place::{self, Origin};
 use super::routes::{ClientRoute, Routes, Speaker};
-use super::{Alive, PolicyUse, Ready, Snapshot, Target, Template, Templates};
-use crate::config::{self, Config, Isolation, PluginRequest, RequestKind};
+use super::templates::Templates;
+use super::{Alive, PolicyUse, Ready, Snapshot, Target};
+use crate::config::{self, Callers, Config, Isolation, PluginRequest, RequestKind};
 use crate::operation::Operation;
 use crate::plugins::api::client::Route;
 use crate::plugins::api::policy::Phases;
 use crate::plugins::{CallError, Configured, Kind, Plugin, Watcher};
 use crate::vitals::Vitals;
-use http::{HeaderName, HeaderValue, Method};
+use http::{HeaderName, Method};
 use serde_json::{Map, Value};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
-
-/// Variables that a header template may use; `request.header.<name>` besides.
-const TEMPLATE_VARIABLES: &[&str] = &["api_key", "model", "provider", "request_id"];
-/// What nobody can say of a caller who need not say who it is.
-const OF_CALLERS: &[&str] = &["email", "user", "organization", "project"];
-pub const HEADER_VARIABLE: &str = "request.header.";
 
 /// What a generation is made from.
 pub struct Ingredients<'a> {
@@ -51,8 +46,14 @@ impl Snapshot {
     pub async fn build(ingredients: Ingredients<'_>) -> Snapshot {
         let Ingredients { generation, config, mut plugins, previous, watcher } = ingredients;
         plugins.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| b.version.cmp(&a.version)));
-        let mut builder =
-            Builder { plugins: &plugins, previous, watcher, configured: Vec::new(), troubles: Vec::new() };
+        let mut builder = Builder {
+            plugins: &plugins,
+            previous,
+            callers: &config.callers,
+            watcher,
+            configured: Vec::new(),
+            troubles: Vec::new(),
+        };
 
         if let Some(reason) = &config.store_trouble {
             builder.trouble("store".to_owned(), reason.clone());
@@ -103,6 +104,7 @@ fn index_models<'a>(targets: impl Iterator<Item = &'a Arc<Target>>) -> HashMap<S
 struct Builder<'a> {
     plugins: &'a [Arc<Plugin>],
     previous: Option<&'a Snapshot>,
+    callers: &'a Callers,
     watcher: Watcher,
     configured: Vec<Arc<Configured>>,
     troubles: Vec<Trouble>,
@@ -219,6 +221,12 @@ impl Builder<'_> {
             return Err(reason.clone());
         }
         let plugin = self.find(&provider.plugin, Kind::Provider)?;
+        if !provider.path_overrides.is_empty() && plugin.has_fixed_paths() {
+            return Err(format!(
+                "custom_provider_config.request_path_overrides: {plugin:?} makes its paths from more than the \
+                 operation, so nothing can take their place; remove it"
+            ));
+        }
         let preset = place::preset(&plugin, provider).await?;
         let settings = match &preset {
             Some(preset) => place::lay_over(preset, &provider.settings)?,
@@ -236,30 +244,22 @@ impl Builder<'_> {
         let base_url = place::base_url(provider, preset.as_ref(), capabilities.default_base_url.as_deref())?;
         let headers = self.header_templates(provider).await?;
         let is_served = |kind: &RequestKind| capabilities.operations.contains(&kind.to_string());
-        let operations = RequestKind::all().into_iter().filter(is_served).collect();
+        let operations: BTreeSet<RequestKind> = RequestKind::all().into_iter().filter(is_served).collect();
+        // One without a key may answer by itself, and needs no address then.
+        if base_url.is_none() && !key_less && !place::is_anywhere(provider, &operations) {
+            return Err("network_config.base_url: is missing, and neither the plugin nor a preset says where the \
+                        service is"
+                .to_owned());
+        }
         Ok(Ready { plugin: configured, operations, capabilities, base_url, key_less, headers })
     }
 
-    /// The plugin that renders the provider's header templates, once every template has been looked at.
+    /// The provider's header templates, with the plugin that renders them.
     async fn header_templates(&mut self, provider: &config::Provider) -> Result<Option<Templates>, String> {
         let Some(headers) = &provider.headers else { return Ok(None) };
         let plugin = self.find(&headers.plugin, Kind::Headers)?;
         let plugin = self.configure(plugin, &Map::new(), Isolation::Shared).await?;
-        let (mut templates, mut mistakes) = (Vec::with_capacity(headers.templates.len()), Vec::new());
-        for (name, template) in &headers.templates {
-            match template_variables(&plugin, template).await {
-                Ok(variables) if variables.iter().any(|name| name == "provider") && !may_be_header(&provider.name) => {
-                    mistakes
-                        .push(format!("headers.{name}: the provider's name has characters that no header can carry"));
-                }
-                Ok(variables) => templates.push(Template { name: name.clone(), text: template.clone(), variables }),
-                Err(message) => mistakes.push(format!("headers.{name}: {message}")),
-            }
-        }
-        match mistakes.is_empty() {
-            true => Ok(Some(Templates { plugin, templates })),
-            false => Err(mistakes.join("; ")),
-        }
+        Templates::of(plugin, provider, &headers.templates, self.callers).await.map(Some)
     }
 
     async fn policies(&mut self, policies: &[config::Policy]) -> Vec<PolicyUse> {
@@ -302,31 +302,7 @@ fn client_route(route: Route, dialect: &str, format: &Arc<Configured>) -> Result
     Ok(ClientRoute { method, path, dialect: dialect.to_owned(), operation, model, streaming, format, header })
 }
 
-/// What stands in a template, all of it known.
-async fn template_variables(plugin: &Configured, template: &str) -> Result<Vec<String>, String> {
-    let variables = plugin.variables(template).await.map_err(in_words)?;
-    match variables.iter().find(|variable| !is_known_variable(variable)) {
-        None => Ok(variables),
-        Some(caller) if OF_CALLERS.contains(&caller.as_str()) => Err(format!(
-            "`{caller}` is not known, as callers are not authenticated; if something trusted in front sends it, take it \
-             from there: {HEADER_VARIABLE}<name>"
-        )),
-        Some(unknown) => {
-            let known = TEMPLATE_VARIABLES.join(", ");
-            Err(format!("unknown variable `{unknown}`; known are {known} and {HEADER_VARIABLE}<name>"))
-        }
-    }
-}
-
-fn may_be_header(text: &str) -> bool {
-    HeaderValue::from_str(text).is_ok()
-}
-
-fn is_known_variable(name: &str) -> bool {
-    TEMPLATE_VARIABLES.contains(&name) || name.strip_prefix(HEADER_VARIABLE).is_some_and(|header| !header.is_empty())
-}
-
-fn in_words(error: CallError) -> String {
+pub(super) fn in_words(error: CallError) -> String {
     match error {
         CallError::Problem(problem) => problem.message,
         CallError::Fault { plugin, fault } => format!("{plugin}: {fault}"),

@@ -1,11 +1,12 @@
 //! Where a provider's calls go, and what says so: the configuration, a preset or the plugin.
 
 use super::Ready;
-use crate::config;
+use crate::config::{self, PathOverride, RequestKind};
 use crate::plugins::Plugin;
 use crate::plugins::api::provider::Preset;
 use http::Uri;
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 
 /// The compatible service that the configuration names, as the plugin knows it.
 pub async fn preset(plugin: &Plugin, provider: &config::Provider) -> Result<Option<Preset>, String> {
@@ -52,6 +53,12 @@ pub fn base_url(
         }
         _ => Err(format!("the plugin's own base URL `{text}` is neither http nor https")),
     }
+}
+
+/// Whether at least one of these operations has an address of its own.
+pub fn is_anywhere(provider: &config::Provider, operations: &BTreeSet<RequestKind>) -> bool {
+    let has_url = |kind: &RequestKind| matches!(provider.path_overrides.get(kind), Some(PathOverride::Url(_)));
+    operations.iter().any(has_url)
 }
 
 /// Scheme, host and port.

@@ -46,6 +46,15 @@ fn an_empty_file_means_the_defaults() {
 }
 
 #[test]
+fn who_callers_are_is_said_in_headers() {
+    let callers = config("callers: {email_header: X-Forwarded-Email, project_header: x-team}").callers;
+    assert_eq!(callers.header("email").map(|name| name.as_str()), Some("x-forwarded-email"));
+    assert_eq!(callers.header("project").map(|name| name.as_str()), Some("x-team"));
+    assert_eq!(callers.header("user"), None);
+    assert!(callers.are_known_by(&"x-team".parse().expect("a name")));
+}
+
+#[test]
 fn the_admin_api_and_its_store() {
     let config = config(
         "admin: {listen: 8081, key: env.OPENAI_API_KEY}\nstore: {path: ../kept.db}\nencryption_key: 'wörter genug für alle'",

@@ -45,7 +45,7 @@ fn unknown_keys() {
         (
             "cluster: 3",
             &[
-                "cluster (line 1): unknown key `cluster`; known here: listen, plugins, limits, log, policies, providers, models, routing, strict, admin, store, encryption_key",
+                "cluster (line 1): unknown key `cluster`; known here: listen, plugins, limits, log, policies, providers, models, routing, strict, callers, admin, store, encryption_key",
             ],
         ),
         ("Listen: 80", &["Listen (line 1): unknown key `Listen`; did you mean `listen`?"]),
@@ -130,7 +130,7 @@ fn wrong_types() {
         (
             "- openai",
             &[
-                "the configuration: must be a mapping of listen, plugins, limits, log, policies, providers, models, routing, strict, admin, store, encryption_key, is a list",
+                "the configuration: must be a mapping of listen, plugins, limits, log, policies, providers, models, routing, strict, callers, admin, store, encryption_key, is a list",
             ],
         ),
         ("providers: [openai]", &["providers (line 1): must be a mapping from names, is a list"]),
@@ -439,7 +439,7 @@ fn tls() {
         (
             "providers: {a: {network_config: {ca_cert_pem: /etc/ca.pem}}}",
             &[&format!(
-                "{place}: must be a certificate in PEM, beginning with -----BEGIN CERTIFICATE-----, is a string"
+                "{place}: must be a certificate in PEM, beginning with -----BEGIN CERTIFICATE-----, or file.PATH or env.NAME, is a string"
             )],
         ),
         (
