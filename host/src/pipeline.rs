@@ -22,6 +22,7 @@ mod stream;
 mod tries;
 mod url;
 
+pub use admit::Room;
 pub use call::Gateway;
 pub use encode::ReplyBody;
 pub use explain::{Question, explain};
@@ -57,7 +58,7 @@ async fn answer(gateway: &Gateway, mut admitted: Admitted) -> Response<ReplyBody
 
 /// The stages between the request that came in and the reply that goes out.
 async fn run(gateway: &Gateway, admitted: &mut Admitted) -> Result<encode::Reply, Failure> {
-    let Admitted { call, body, record } = admitted;
+    let Admitted { call, body, record, .. } = admitted;
     if models::is_list(call) {
         return encode::whole(call, models::answer(gateway, call).await?).await;
     }

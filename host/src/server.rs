@@ -12,7 +12,7 @@ mod providers;
 mod reply;
 
 use crate::config::AtStart;
-use crate::pipeline::{Derived, Gateway, Upstreams};
+use crate::pipeline::{Derived, Gateway, Room, Upstreams};
 use crate::reload::Changes;
 use crate::snapshot::Live;
 use crate::telemetry::{AccessLog, Metrics};
@@ -67,7 +67,7 @@ impl Server {
         };
         let admin = for_operators.as_ref().unwrap_or(&for_callers).local_addr()?;
         let (stop, stopping) = watch::channel(false);
-        let derived = Arc::new(Derived::default());
+        let (derived, room) = (Arc::new(Derived::default()), Arc::new(Room::default()));
         let count = std::thread::available_parallelism().map_or(2, usize::from);
         let (mut workers, mut threads) = (Vec::with_capacity(count), Vec::with_capacity(count));
         for index in 0..count {
@@ -76,6 +76,7 @@ impl Server {
                 upstreams: Upstreams::new(derived.clone(), count),
                 metrics: shared.metrics.clone(),
                 access_log: shared.access_log.clone(),
+                room: room.clone(),
             });
             let api = api(Api { gateway: gateway.clone(), changes: shared.changes.clone(), bound: admin });
             let routers = routers(gateway, api, for_operators.is_some());

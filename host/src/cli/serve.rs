@@ -74,8 +74,8 @@ async fn run(config: Config, source: Option<Source>) -> Result<Exit, Box<dyn std
     announce(&live, &at_start, source.as_ref(), &server)?;
     keep_reloading(reloader)?;
     server.run(asked_to_stop()?).await;
-    if let Some(log) = &shared.access_log {
-        log.flush();
+    if let Some(log) = shared.access_log {
+        log.close().await;
     }
     tracing::info!("stopped");
     Ok(Exit::Fine)

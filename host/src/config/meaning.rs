@@ -139,6 +139,7 @@ fn limits_meant(section: LimitsSection) -> Limits {
     let LimitsSection {
         at: _,
         body_mb,
+        bodies_mb,
         event_mb,
         connections,
         caller_timeout_seconds,
@@ -147,6 +148,7 @@ fn limits_meant(section: LimitsSection) -> Limits {
     } = section;
     Limits {
         body_bytes: mebibytes(body_mb, 32),
+        bodies_bytes: mebibytes(bodies_mb, 1024),
         event_bytes: mebibytes(event_mb, 4),
         connections: connections.map_or(10_000, |Whole(count)| as_usize(count)),
         caller_timeout: seconds(caller_timeout_seconds, 30),

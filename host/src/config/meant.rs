@@ -152,6 +152,8 @@ pub struct FailedCalls {
 pub struct Limits {
     /// The largest request or answer that is held in memory.
     pub body_bytes: usize,
+    /// All that requests' bodies may take together.
+    pub bodies_bytes: usize,
     /// The largest event of a stream.
     pub event_bytes: usize,
     /// Connections of callers open at once.

@@ -144,6 +144,9 @@ typed! {
     LimitsSection {
         /// The largest request or answer that is held in memory. Default: 32.
         body_mb: Whole<1, 4096>,
+        /// What the bodies of all requests may take together, from their first byte to the answer; more are refused with
+        /// 503. Default: 1024.
+        bodies_mb: Whole<1, 1_048_576>,
         /// The largest event of a stream. Default: 4.
         event_mb: Whole<1, 1024>,
         /// Connections of callers open at once. Default: 10000.

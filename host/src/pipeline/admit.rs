@@ -1,5 +1,9 @@
 //! admit: HTTP call → Admitted. Which route, which generation, and the body, bounded in size and time.
 
+mod room;
+
+pub use room::Room;
+
 use super::addressee::{self, Addressee};
 use super::call::{Call, Gateway};
 use super::encode::Failed;
@@ -13,6 +17,7 @@ use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Method, Request, request};
 use http_body::Body;
 use http_body_util::BodyExt;
+use room::Place;
 use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -24,6 +29,8 @@ pub struct Admitted {
     pub call: Arc<Call>,
     pub body: Bytes,
     pub record: Record,
+    /// As long as this is held, the body has its place.
+    pub _place: Place,
 }
 
 impl Admitted {
@@ -53,13 +60,18 @@ where
         Err(failure) => return Err(Box::new(Failed { failure, route: None, moment, record })),
     };
     record.operation = route.operation.name();
-    let body = match read(body, &headers, &snapshot.config.limits).await {
+    let limits = &snapshot.config.limits;
+    let deadline = record.began + limits.total_timeout;
+    let mut place = gateway.room.place(limits.bodies_bytes);
+    let reading = read(body, &headers, limits, &mut place);
+    let in_time = tokio::time::timeout_at(deadline.into(), reading).await;
+    let body = match in_time.unwrap_or_else(|_| Err(too_slow())) {
         Ok(body) => body,
         Err(failure) => return Err(Box::new(Failed { failure, route: Some(route), moment, record })),
     };
-    let (id, deadline) = (record.request_id.clone(), record.began + snapshot.config.limits.total_timeout);
+    let id = record.request_id.clone();
     let call = Call { snapshot, route, addressee, parameters, headers, id, moment, deadline };
-    Ok(Admitted { call: Arc::new(call), body, record })
+    Ok(Admitted { call: Arc::new(call), body, record, _place: place })
 }
 
 struct Found {
@@ -87,7 +99,7 @@ fn find(snapshot: &Snapshot, method: &Method, path: &str, headers: &HeaderMap) -
 }
 
 /// The whole body. A caller that sends too much, or too slowly, is cut.
-async fn read<B>(mut body: B, headers: &HeaderMap, limits: &Limits) -> Result<Bytes, Failure>
+async fn read<B>(mut body: B, headers: &HeaderMap, limits: &Limits, place: &mut Place) -> Result<Bytes, Failure>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -99,9 +111,7 @@ where
     }
     let mut gathered = Gathered::Nothing;
     loop {
-        let frame = tokio::time::timeout(limits.caller_timeout, body.frame()).await.map_err(|_| {
-            Failure::new(FailureKind::CallerTooSlow, "the rest of the request's body did not come in time")
-        })?;
+        let frame = tokio::time::timeout(limits.caller_timeout, body.frame()).await.map_err(|_| too_slow())?;
         match frame {
             None => return Ok(gathered.into_bytes()),
             Some(Err(error)) => {
@@ -114,6 +124,11 @@ where
             drop(gathered);
             drain(body, limits).await;
             return Err(too_large(limits));
+        }
+        if !place.grow(gathered.len()) {
+            drop(gathered);
+            drain(body, limits).await;
+            return Err(no_room());
         }
     }
 }
@@ -174,6 +189,19 @@ impl Gathered {
             Gathered::Many(pieces) => pieces.freeze(),
         }
     }
+}
+
+fn too_slow() -> Failure {
+    Failure::new(FailureKind::CallerTooSlow, "the rest of the request's body did not come in time")
+}
+
+/// Roughly when it is worth coming again.
+const ROOM_RETRY_MS: u64 = 1_000;
+
+fn no_room() -> Failure {
+    Failure::new(FailureKind::Overloaded, "the gateway holds as many requests' bodies as it may")
+        .code("no_room")
+        .retry_after_ms(Some(ROOM_RETRY_MS))
 }
 
 fn too_large(limits: &Limits) -> Failure {

@@ -1,6 +1,7 @@
 //! What every stage may know of a call.
 
 use super::addressee::Addressee;
+use super::admit::Room;
 use super::send::Upstreams;
 use crate::chat;
 use crate::error::{Failure, FailureKind};
@@ -17,6 +18,7 @@ pub struct Gateway {
     pub upstreams: Upstreams,
     pub metrics: Arc<Metrics>,
     pub access_log: Option<Arc<AccessLog>>,
+    pub room: Arc<Room>,
 }
 
 /// One call: the generation that serves it, and what is known of its caller.

@@ -1,7 +1,7 @@
 //! encode: an Answer, or a failure → the HTTP reply in the caller's dialect.
 
 mod byte_flow;
-mod curfew;
+mod course;
 mod outflow;
 mod reply_body;
 
@@ -21,6 +21,7 @@ use crate::snapshot::{ClientRoute, Speaker};
 use crate::telemetry::{Outcome, Record};
 use byte_flow::ByteFlow;
 use bytes::Bytes;
+use course::Course;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use outflow::Outflow;
@@ -144,11 +145,12 @@ pub fn answer(admitted: Admitted, reply: Reply) -> Response<ReplyBody> {
         }
         Content::Stream { stream, review, wants_usage } => {
             let deadline = call.deadline;
-            ReplyBody::stream(Outflow::new(call, stream, review, wants_usage, record).into_stream(), deadline)
+            let outflow = Outflow::new(Course::of(call, record), stream, review, wants_usage);
+            ReplyBody::stream(outflow.into_stream(), deadline)
         }
         Content::Bytes(reply) => {
             let deadline = call.deadline;
-            ReplyBody::stream(ByteFlow::new(call, reply, record).into_stream(), deadline)
+            ReplyBody::stream(ByteFlow::new(Course::of(call, record), reply).into_stream(), deadline)
         }
     };
     response(status, headers, body)

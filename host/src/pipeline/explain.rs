@@ -83,8 +83,9 @@ pub async fn explain(live: Arc<Live>, question: Question) -> Result<Value, Failu
         upstreams: Upstreams::new(Arc::new(Derived::default()), 1),
         metrics: Arc::new(Metrics::default()),
         access_log: None,
+        room: Arc::default(),
     };
-    let Admitted { call, body, mut record } =
+    let Admitted { call, body, mut record, .. } =
         admit::admit(&gateway, question.into_request()?).await.map_err(|turned_away| turned_away.failure)?;
     call.speaker()?;
     let request = decode::decode(&call, body, &mut record)?;

@@ -163,6 +163,15 @@ impl Worker {
     }
 }
 
+/// A connection of a thread, to its end, also where it panics.
+struct Counted<'a>(&'a AtomicUsize);
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// A serving thread, seen from inside.
 struct Host {
     routers: Routers,
@@ -178,9 +187,8 @@ impl Host {
         while let Some(Seated { stream, guests, seat }) = seated.recv().await {
             let host = host.clone();
             tokio::spawn(async move {
+                let _seated = (seat, Counted(&host.connections));
                 host.connection(stream, guests).await;
-                host.connections.fetch_sub(1, Ordering::Relaxed);
-                drop(seat);
             });
         }
     }

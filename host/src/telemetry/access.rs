@@ -1,5 +1,5 @@
-//! One line for each request, on standard output. Lines are gathered and written a few times a second: a write for each
-//! would cost more than routing the request.
+//! One line for each request, on standard output. Lines are gathered, and a thread of its own writes them a few times a
+//! second: whoever reads them may be slow, and no request waits for that.
 
 use super::record::Record;
 use crate::config::LogFormat;
@@ -7,44 +7,70 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
+use tokio::sync::oneshot;
 
 const FLUSH_EVERY: Duration = Duration::from_millis(100);
-/// Beyond this, lines are written at once, by the thread that brought the last one.
-const FLUSH_BYTES: usize = 64 * 1024;
+const LONGEST_CLOSE: Duration = Duration::from_secs(2);
+/// Where nobody reads them, lines beyond this are lost.
+const MOST_BYTES: usize = 16 * 1024 * 1024;
 
 pub struct AccessLog {
     format: LogFormat,
-    lines: Mutex<String>,
+    gathered: Mutex<Gathered>,
+}
+
+#[derive(Default)]
+struct Gathered {
+    lines: String,
+    lost: u64,
 }
 
 impl AccessLog {
     /// Starts the thread that writes; it ends with the log.
     pub fn start(format: LogFormat) -> std::io::Result<Arc<Self>> {
-        let log = Arc::new(AccessLog { format, lines: Mutex::new(String::new()) });
+        let log = Arc::new(AccessLog { format, gathered: Mutex::default() });
         let weak = Arc::downgrade(&log);
         std::thread::Builder::new().name("access-log".into()).spawn(move || keep_flushing(&weak))?;
         Ok(log)
     }
 
     pub fn write(&self, record: &Record) {
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut line = String::with_capacity(256);
         match self.format {
-            LogFormat::Text => write_text(&mut lines, record),
-            LogFormat::Json => write_json(&mut lines, record),
+            LogFormat::Text => write_text(&mut line, record),
+            LogFormat::Json => write_json(&mut line, record),
         }
-        if lines.len() > FLUSH_BYTES {
-            flush(&mut lines);
+        let mut gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
+        match gathered.lines.len() + line.len() <= MOST_BYTES {
+            true => gathered.lines.push_str(&line),
+            false => gathered.lost += 1,
         }
     }
 
-    pub fn flush(&self) {
-        flush(&mut self.lines.lock().unwrap_or_else(PoisonError::into_inner));
+    /// Writes what is left, unless nobody reads it.
+    pub async fn close(self: Arc<Self>) {
+        let (written, end) = oneshot::channel();
+        let writing = std::thread::Builder::new().name("access-log".into()).spawn(move || {
+            self.flush();
+            // Who no longer waits need not know.
+            let _ = written.send(());
+        });
+        if writing.is_err() || tokio::time::timeout(LONGEST_CLOSE, end).await.is_err() {
+            tracing::warn!("the end of the access log is lost, as nobody reads standard output");
+        }
     }
-}
 
-impl Drop for AccessLog {
-    fn drop(&mut self) {
-        self.flush();
+    /// Waits for whoever reads standard output.
+    fn flush(&self) {
+        let mut out = std::io::stdout().lock();
+        // Taken with the output in hand, so that lines stay in their order.
+        let Gathered { lines, lost } =
+            std::mem::take(&mut *self.gathered.lock().unwrap_or_else(PoisonError::into_inner));
+        // Nobody can be told when standard output is gone.
+        let _ = out.write_all(lines.as_bytes());
+        if lost > 0 {
+            tracing::error!("{lost} lines of the access log are lost, as nobody read standard output fast enough");
+        }
     }
 }
 
@@ -55,16 +81,6 @@ fn keep_flushing(log: &Weak<AccessLog>) {
         drop(log);
         std::thread::sleep(FLUSH_EVERY);
     }
-}
-
-fn flush(lines: &mut String) {
-    if lines.is_empty() {
-        return;
-    }
-    // Nobody can be told when standard output is gone.
-    let _ = std::io::stdout().lock().write_all(lines.as_bytes());
-    lines.clear();
-    lines.shrink_to(2 * FLUSH_BYTES);
 }
 
 fn write_text(line: &mut String, record: &Record) {

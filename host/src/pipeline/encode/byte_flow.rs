@@ -1,28 +1,21 @@
 //! An answer that is no JSON on its way to the caller. There is no event that could say what fails after its first byte, so
 //! the transfer is broken off: nobody may take half of it for the whole.
 
-use super::curfew::Curfew;
+use super::course::Course;
 use super::reply_body::Broken;
-use crate::pipeline::call::Call;
 use crate::pipeline::receive::ByteReply;
-use crate::telemetry::{Outcome, Record};
 use bytes::Bytes;
 use futures_util::Stream;
 use futures_util::stream::unfold;
-use std::sync::Arc;
 
 pub struct ByteFlow {
-    call: Arc<Call>,
+    course: Course,
     reply: Box<ByteReply>,
-    record: Record,
-    curfew: Curfew,
-    ended: bool,
 }
 
 impl ByteFlow {
-    pub fn new(call: Arc<Call>, reply: Box<ByteReply>, record: Record) -> Self {
-        let curfew = Curfew::at(call.deadline);
-        ByteFlow { call, reply, record, curfew, ended: false }
+    pub fn new(course: Course, reply: Box<ByteReply>) -> Self {
+        ByteFlow { course, reply }
     }
 
     pub fn into_stream(self) -> impl Stream<Item = Result<Bytes, Broken>> + Send {
@@ -33,25 +26,21 @@ impl ByteFlow {
     }
 
     async fn next(&mut self) -> Option<Result<Bytes, Broken>> {
-        if self.ended {
+        if self.course.is_over() {
             return None;
         }
-        let in_time = self.curfew.before(self.reply.next()).await;
-        match in_time.unwrap_or_else(|| Err(self.call.out_of_time("the answer went on"))) {
+        let in_time = self.course.in_time(self.reply.next()).await;
+        match in_time.unwrap_or_else(|| Err(self.course.call.out_of_time("the answer went on"))) {
             Ok(Some(bytes)) => {
-                self.record.first_token();
+                self.course.record.first_token();
                 Some(Ok(bytes))
             }
             Ok(None) => {
-                self.ended = true;
-                self.record.outcome = Outcome::Complete;
+                self.course.complete();
                 None
             }
             Err(failure) => {
-                self.ended = true;
-                failure.log(&self.call.id);
-                self.record.outcome = Outcome::Failed;
-                self.record.error = Some(failure.message.to_string());
+                self.course.fail(&failure);
                 Some(Err(Broken))
             }
         }

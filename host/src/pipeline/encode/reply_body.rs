@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use futures_util::Stream;
+use futures_util::task::AtomicWaker;
 use http_body::{Body, Frame, SizeHint};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -38,9 +39,15 @@ impl ReplyBody {
 /// A stream that ends also where its caller has stopped reading. Nobody asks it for a piece then, so it cannot notice its
 /// deadline itself; what it holds, a turn with the provider and a connection, is for others to have.
 struct Running {
-    /// None once it has been ended from outside.
-    pieces: Arc<Mutex<Option<Pieces>>>,
+    shared: Arc<Shared>,
     end: AbortHandle,
+}
+
+struct Shared {
+    /// None once it has been ended from outside.
+    pieces: Mutex<Option<Pieces>>,
+    /// Whoever waits for the next piece, who would wait in vain for pieces that are gone.
+    reader: AtomicWaker,
 }
 
 impl Running {
@@ -48,18 +55,21 @@ impl Running {
     const LAST_WORD: Duration = Duration::from_secs(1);
 
     fn until(deadline: Instant, pieces: Pieces) -> Self {
-        let pieces = Arc::new(Mutex::new(Some(pieces)));
-        let held = pieces.clone();
+        let shared = Arc::new(Shared { pieces: Mutex::new(Some(pieces)), reader: AtomicWaker::new() });
+        let held = shared.clone();
         let end = tokio::spawn(async move {
             tokio::time::sleep_until((deadline + Self::LAST_WORD).into()).await;
-            let pieces = held.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let pieces = held.pieces.lock().unwrap_or_else(PoisonError::into_inner).take();
             drop(pieces);
+            held.reader.wake();
         });
-        Running { pieces, end: end.abort_handle() }
+        Running { shared, end: end.abort_handle() }
     }
 
     fn poll_next(&self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Broken>>> {
-        match self.pieces.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+        let Shared { pieces, reader } = &*self.shared;
+        reader.register(context.waker());
+        match pieces.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
             Some(pieces) => pieces.as_mut().poll_next(context),
             None => Poll::Ready(Some(Err(Broken))),
         }
