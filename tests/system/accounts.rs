@@ -4,6 +4,7 @@ use crate::dialects::Dialect;
 use crate::gateway::{Gateway, Setup, anthropic, openai, wait_until};
 use crate::upstream::{Reply, Upstream};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// In the order in which they are tried for the bare model `m`.
 async fn in_order(providers: [(&str, Value); 2]) -> Gateway {
@@ -107,4 +108,46 @@ async fn strictness_is_the_requests_or_the_configurations() {
             _ => assert_eq!(answer.openai_error(400)["param"], "seed"),
         }
     }
+}
+
+#[tokio::test]
+async fn whoever_reads_standard_output_may_stop_and_requests_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe").display().to_string();
+    // A reader that has the pipe open and never reads.
+    let before = format!("mkfifo '{pipe}'; sleep 120 < '{pipe}' & exec 1> '{pipe}'; ");
+    let echo = json!({"models": ["echo"]});
+    let mut gateway = Setup::new().provider("echo", echo).before(&before).start().await;
+    let long_name = "a".repeat(500);
+    // Several times what a pipe holds.
+    for number in 0..500 {
+        let answer = gateway.chat(&format!("echo/{long_name}{number}"), "hello").await;
+        assert_eq!(answer.status, 200, "request {number}");
+    }
+    gateway.signal("TERM");
+    assert_eq!(gateway.exit_code().await, Some(0), "and the end comes all the same");
+    gateway.wait_for_log(&["the end of the access log is lost"]).await;
+}
+
+#[tokio::test]
+async fn all_bodies_together_have_their_bound() {
+    let upstream = Upstream::start().await;
+    upstream.on_path("/v1/chat/completions", Reply::json(200, &Dialect::OpenAi.whole("hi")));
+    upstream.on_model("slow", Reply::json(200, &Dialect::OpenAi.whole("hi")).after(Duration::from_secs(3)));
+    let gateway = Setup::new()
+        .set("limits", "bodies_mb", 3)
+        .provider("openai", openai(&upstream.url()))
+        .start()
+        .await;
+    let large = "a".repeat(2 * 1024 * 1024);
+    let (first, second) = tokio::join!(gateway.chat("openai/slow", &large), async {
+        wait_until("the first is with the provider", async || !upstream.requests().is_empty()).await;
+        let small = gateway.chat("openai/m", "small").await;
+        assert_eq!(small.status, 200, "{}", small.text());
+        gateway.message("openai/m", &large, true).await
+    });
+    assert_eq!(first.status, 200);
+    second.anthropic_error(503);
+    assert_eq!(second.header("retry-after"), "1");
+    assert_eq!(gateway.chat("openai/m", &large).await.status, 200, "what was held is free again");
 }
