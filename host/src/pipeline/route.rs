@@ -284,9 +284,8 @@ fn streams(service: Streaming, kind: RequestKind) -> bool {
 }
 
 fn keys_serving(target: &Target, model: Option<&str>, only: Option<&str>) -> impl Iterator<Item = usize> {
-    let serves = move |key: &Key| {
-        only.is_none_or(|name| *name == key.name) && model.is_none_or(|model| key.models.serves(model))
-    };
+    let serves =
+        move |key: &Key| only.is_none_or(|name| *name == key.name) && model.is_none_or(|model| key.serves(model));
     target.config.keys.iter().enumerate().filter_map(move |(index, key)| serves(key).then_some(index))
 }
 
