@@ -10,12 +10,15 @@ use crate::config::{Key, Prices, RequestKind, Strategy, Streaming};
 use crate::error::{Failure, FailureKind};
 use crate::snapshot::{Ready, Snapshot, Target};
 use crate::telemetry::Record;
+use crate::vitals::Pulse;
 use std::sync::Arc;
 
 /// A provider that may serve the request, by any of its keys.
 pub struct Choice {
     pub target: Arc<Target>,
     pub ready: Arc<Ready>,
+    /// How the provider fares with what it is asked for.
+    pub pulse: Arc<Pulse>,
     /// As it is asked for, before a key's aliases; None where the request names none.
     pub asked: Option<String>,
     /// What the provider is asked for, whatever the caller gets.
@@ -55,6 +58,7 @@ pub struct Out {
 pub struct Candidate {
     pub target: Arc<Target>,
     pub ready: Arc<Ready>,
+    pub pulse: Arc<Pulse>,
     /// As the upstream knows it; empty where the request names none.
     pub model: String,
     pub kind: RequestKind,
@@ -80,6 +84,7 @@ impl Choice {
         Candidate {
             target: self.target.clone(),
             ready: self.ready.clone(),
+            pulse: self.pulse.clone(),
             model: model.to_owned(),
             prices: prices.copied(),
             kind: self.kind,
@@ -258,6 +263,7 @@ pub fn choice(call: &Call, target: &Arc<Target>, model: Option<&str>, kind: Requ
     Ok(Choice {
         target: target.clone(),
         ready: ready.clone(),
+        pulse: target.vitals.of_model(model.unwrap_or_default()),
         asked: model.map(str::to_owned),
         kind: upstream,
         why: Why::Asked,
