@@ -42,6 +42,8 @@ mod bad_guests;
 mod bad_input;
 #[path = "system/book.rs"]
 mod book;
+#[path = "system/circuits.rs"]
+mod circuits;
 #[path = "system/configuration.rs"]
 mod configuration;
 #[path = "system/contract.rs"]
@@ -54,6 +56,8 @@ mod derived;
 mod dev;
 #[path = "system/explain.rs"]
 mod explain;
+#[path = "system/fallbacks.rs"]
+mod fallbacks;
 #[path = "system/faults.rs"]
 mod faults;
 #[path = "system/header_hygiene.rs"]
@@ -102,6 +106,8 @@ mod secrets;
 mod seeds;
 #[path = "system/semantics.rs"]
 mod semantics;
+#[path = "system/spreading.rs"]
+mod spreading;
 #[path = "system/store.rs"]
 mod store;
 #[path = "system/streams.rs"]

@@ -66,7 +66,7 @@ async fn run(gateway: &Gateway, admitted: &mut Admitted) -> Result<encode::Reply
     call.speaker()?;
     let request = decode::decode(call, std::mem::take(body), record)?;
     let request = review::request(call, request).await?;
-    let choices = route::route(call, &request)?;
+    let choices = route::route(call, &request, record)?;
     let Answered { answer, dropped } = tries::first_that_answers(gateway, call, &request, choices, record).await?;
     let answer = review::answer(call, &request, answer).await?;
     encode::encode(call, &request, answer, &dropped).await

@@ -143,3 +143,30 @@ async fn streams_and_failures_say_who_it_was_too() {
     }
     assert_eq!(gateway.chat("nobody/m", "hello").await.header("x-bt-used-endpoint"), "");
 }
+
+/// Also where it was never asked: its plugin is missing, it may not do that, none of its keys serves the model.
+#[tokio::test]
+async fn failures_say_who_was_meant() {
+    let mut gone = openai("http://127.0.0.1:9");
+    gone["plugin"] = json!("gone");
+    let mut narrow = openai("http://127.0.0.1:9");
+    narrow["keys"][0]["models"] = json!(["other"]);
+    let gateway = Setup::new()
+        .provider("gone", gone)
+        .provider("narrow", narrow)
+        .provider("chats", anthropic("http://127.0.0.1:9"))
+        .start()
+        .await;
+    let body = |model: &str| chat(json!({"model": model, "input": "hello"}));
+    for (path, model, status, provider) in [
+        ("/v1/chat/completions", "gone/m", 503, "gone"),
+        ("/v1/chat/completions", "narrow/m", 404, "narrow"),
+        ("/v1/embeddings", "chats/m", 501, "chats"),
+        ("/providers/chats/v1/nothing", "m", 501, "chats"),
+        ("/providers/chats/v1/chat/completions", "", 400, "chats"),
+    ] {
+        let answer = gateway.post(path, &body(model)).await;
+        assert_eq!((answer.status, answer.header("x-bt-used-endpoint")), (status, provider), "{path} {model}");
+    }
+    assert_eq!(gateway.metric("plugway_requests_total", "provider=\"gone\"").await, 1.0);
+}

@@ -116,6 +116,29 @@ async fn names_that_stand_for_several_models_are_listed_too() {
     assert_eq!(ids(&gateway.get("/providers/one/v1/models").await.json()), ["m"]);
 }
 
+/// What a key calls a model is a name of it: listed, found bare, and served where the model is.
+#[tokio::test]
+async fn aliases_of_keys_are_names_too() {
+    let upstream = Upstream::start().await;
+    upstream.on_model("real", Reply::json(200, &json!({"choices": []})));
+    upstream.on_path("/v1/models", listing(&["of-the-service"]));
+    let mut listed = openai(&upstream.url());
+    listed["keys"] = json!([{"name": "main", "value": "sk-upstream-key", "models": ["real"],
+        "aliases": {"nick": "real", "useless": "unserved"}}]);
+    let mut asked = openai(&upstream.url());
+    asked["keys"][0]["aliases"] = json!({"other": "real"});
+    let gateway = Gateway::with(&[("listed", listed), ("asked", asked)]).await;
+    for model in ["nick", "listed/nick", "other", "asked/other"] {
+        let answer = gateway.chat(model, "hello").await;
+        assert_eq!(answer.status, 200, "{model}: {}", answer.text());
+        assert_eq!(upstream.last_request().json()["model"], "real");
+    }
+    let error = gateway.chat("listed/useless", "hello").await.openai_error(404);
+    assert_eq!(error["code"], "model_not_found");
+    let names = ids(&gateway.get("/v1/models").await.json());
+    assert_eq!(names, ["asked/of-the-service", "asked/other", "listed/nick", "listed/real"]);
+}
+
 /// Tokens that a cache read or wrote have prices of their own, whatever dialect they were counted in.
 #[tokio::test]
 async fn what_a_request_cost_is_said_counted_and_logged() {

@@ -1,23 +1,24 @@
-//! A request gets its answer as long as somebody can give one: the next key, the same one again, the next provider. Who
-//! failed lately is tried last, who asked for a pause gets it, and nobody gets more at once than is good for it.
+//! A request gets its answer as long as somebody can give one: the next key, the same one again. Who asked for a pause gets
+//! it, and everything has a bound in time. Of other providers there is more in `fallbacks`, of those who keep failing in
+//! `circuits`.
 
 use crate::dialects::Dialect::OpenAi;
-use crate::gateway::{Answer, Gateway, Setup, chat_body, openai, read, wait_until};
+use crate::gateway::{Gateway, Setup, openai, wait_until};
 use crate::upstream::{Reply, Seen, Upstream};
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-fn good(text: &str) -> Reply {
+pub fn good(text: &str) -> Reply {
     Reply::json(200, &OpenAi.whole(text))
 }
 
-fn bad(status: u16) -> Reply {
+pub fn bad(status: u16) -> Reply {
     Reply::json(status, &OpenAi.error(status))
 }
 
 /// A provider's block with this laid over its parts.
-fn with(url: &str, more: Value) -> Value {
+pub fn with(url: &str, more: Value) -> Value {
     let mut block = openai(url);
     for (name, value) in more.as_object().expect("an object") {
         match (block.get_mut(name).and_then(Value::as_object_mut), value.as_object()) {
@@ -28,7 +29,7 @@ fn with(url: &str, more: Value) -> Value {
     block
 }
 
-fn keys(names: &[&str]) -> Value {
+pub fn keys(names: &[&str]) -> Value {
     names.iter().map(|name| json!({"name": name, "value": format!("sk-{name}-secret")})).collect()
 }
 
@@ -45,14 +46,14 @@ async fn by_key(reply: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Upstre
     upstream
 }
 
-async fn always(reply: Reply) -> Upstream {
+pub async fn always(reply: Reply) -> Upstream {
     let upstream = Upstream::start().await;
     upstream.otherwise(move |_| reply.clone());
     upstream
 }
 
 /// Fails so often, then is well.
-async fn well_after(failures: u32, failure: Reply) -> Upstream {
+pub async fn well_after(failures: u32, failure: Reply) -> Upstream {
     let (upstream, left) = (Upstream::start().await, AtomicU32::new(failures));
     upstream.otherwise(move |_| {
         let fails = left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
@@ -232,287 +233,6 @@ async fn keys_are_chosen_by_weight_and_model() {
     assert_eq!(special.json()["model"], "special-2026");
 }
 
-struct Pair {
-    first: Upstream,
-    second: Upstream,
-}
-
-/// `first`, whose provider has these fallbacks, and `second`, both listing `m`.
-async fn pair(first: Reply, second: Reply, fallbacks: Value) -> (Pair, Gateway) {
-    let pair = Pair { first: always(first).await, second: always(second).await };
-    let gateway = Gateway::with(&[
-        ("first", with(&pair.first.url(), json!({"fallbacks": fallbacks}))),
-        ("second", openai(&pair.second.url())),
-    ])
-    .await;
-    (pair, gateway)
-}
-
-#[tokio::test]
-async fn fallbacks_of_the_configuration_rescue_a_request() {
-    let (pair, gateway) = pair(bad(500), good("rescued"), json!(["nobody/x", "second/other"])).await;
-    for streaming in [false, true] {
-        let answer = gateway.post("/v1/chat/completions", &chat_body("first/m", "hello", streaming)).await;
-        assert_eq!(answer.content(), "rescued");
-    }
-    assert_eq!(pair.second.last_request().json()["model"], "other");
-    gateway.wait_for_log(&["200", "provider=second", "tries=2"]).await;
-}
-
-/// One whose plugin is not there needs them most.
-#[tokio::test]
-async fn a_provider_that_cannot_be_used_is_rescued_by_its_own_fallbacks() {
-    let spare = always(good("rescued")).await;
-    let mut broken = openai("http://127.0.0.1:9");
-    broken["plugin"] = json!("gone");
-    broken["fallbacks"] = json!(["spare"]);
-    let gateway = Gateway::with(&[("broken", broken), ("spare", openai(&spare.url()))]).await;
-    assert_eq!(gateway.chat("broken/m", "hello").await.content(), "rescued");
-    assert_eq!(spare.last_request().json()["model"], "m");
-}
-
-#[tokio::test]
-async fn fallbacks_of_the_body_come_before_those_of_the_configuration_and_go_no_further() {
-    let (pair, gateway) = pair(bad(500), good("rescued"), json!(["nobody/x"])).await;
-    for fallbacks in
-        [json!(["second/a"]), json!([{"provider": "second", "model": "a"}]), json!(["second/a", "first/m"])]
-    {
-        let mut body = chat_body("first/m", "hello", false);
-        body["fallbacks"] = fallbacks;
-        assert_eq!(gateway.post("/v1/chat/completions", &body).await.content(), "rescued");
-        for upstream in [&pair.first, &pair.second] {
-            let sent = upstream.last_request().json();
-            assert!(sent.get("fallbacks").is_none(), "{sent}");
-        }
-        assert_eq!(pair.second.last_request().json()["model"], "a");
-    }
-    // An empty list means none.
-    let mut body = chat_body("first/m", "hello", false);
-    body["fallbacks"] = json!([]);
-    assert_eq!(gateway.post("/v1/chat/completions", &body).await.status, 500);
-}
-
-#[tokio::test]
-async fn fallbacks_of_a_header_name_providers_or_addresses() {
-    let (pair, gateway) = pair(bad(500), good("rescued"), json!([])).await;
-    for (header, model) in [("second", "m"), ("nobody, second/b", "b")] {
-        let request = gateway.http.post(format!("{}/v1/chat/completions", gateway.url));
-        let request = request.header("x-bt-fallback-providers", header).json(&chat_body("first/m", "hello", false));
-        assert_eq!(read(request).await.content(), "rescued", "{header}");
-        assert_eq!(pair.second.last_request().json()["model"], model);
-        assert_eq!(pair.second.last_request().header("x-bt-fallback-providers"), None);
-    }
-}
-
-#[tokio::test]
-async fn fallbacks_that_make_no_sense_are_refused_by_name() {
-    let (_pair, gateway) = pair(good("fine"), good("fine"), json!([])).await;
-    for fallbacks in [json!("second/a"), json!([1]), json!([{"model": "a"}]), json!(vec!["second/a"; 17])] {
-        let mut body = chat_body("first/m", "hello", false);
-        body["fallbacks"] = fallbacks.clone();
-        let answer = gateway.post("/v1/chat/completions", &body).await;
-        assert_eq!(answer.openai_error(400)["param"], "fallbacks", "{fallbacks}");
-    }
-}
-
-#[tokio::test]
-async fn where_all_fail_the_first_error_is_the_answer() {
-    let (pair, gateway) = pair(bad(500), bad(503), json!(["second"])).await;
-    let answer = gateway.chat("first/m", "hello").await;
-    assert_eq!(answer.status, 500, "{}", answer.text());
-    assert_eq!((pair.first.requests().len(), pair.second.requests().len()), (1, 1));
-    gateway.wait_for_log(&["POST /v1/chat/completions 500", "provider=first", "tries=2"]).await;
-}
-
-/// A name of the configuration stands for targets, with a strategy and fallbacks of its own.
-#[tokio::test]
-async fn a_name_can_stand_for_several_targets() {
-    let (first, second) = (always(bad(503)).await, always(good("from the second")).await);
-    let gateway = Setup::new()
-        .provider("first", openai(&first.url()))
-        .provider("second", openai(&second.url()))
-        .section(
-            "models",
-            json!({
-                "fast": {"targets": ["first/small", {"address": "second/tiny"}], "strategy": "in-order"},
-                "safe": {"targets": ["first"], "fallbacks": ["fast"]},
-            }),
-        )
-        .start()
-        .await;
-    assert_eq!(gateway.chat("fast", "hello").await.content(), "from the second");
-    assert_eq!(first.last_request().json()["model"], "small");
-    assert_eq!(second.last_request().json()["model"], "tiny");
-    assert_eq!(gateway.chat("safe", "hello").await.content(), "from the second");
-    let asked: Vec<Value> = first.requests().iter().map(|seen| seen.json()["model"].clone()).collect();
-    assert_eq!(asked, ["small", "safe", "small"]);
-}
-
-async fn three(strategy: &str, weights: [f64; 3], replies: [Reply; 3]) -> ([Upstream; 3], Gateway) {
-    let [a, b, c] = replies;
-    let upstreams = [always(a).await, always(b).await, always(c).await];
-    let mut setup = Setup::new().section("routing", json!({"strategy": strategy}));
-    for (name, (upstream, weight)) in ["a", "b", "c"].iter().zip(upstreams.iter().zip(weights)) {
-        setup = setup.provider(name, with(&upstream.url(), json!({"models": ["m"], "weight": weight})));
-    }
-    (upstreams, setup.start().await)
-}
-
-fn counts(upstreams: &[Upstream; 3]) -> [usize; 3] {
-    upstreams.each_ref().map(|upstream| upstream.requests().len())
-}
-
-#[tokio::test]
-async fn requests_are_spread_by_weight() {
-    let (upstreams, gateway) = three("weighted", [1.0, 8.0, 0.0], [good("a"), good("b"), good("c")]).await;
-    for _ in 0..200 {
-        assert_eq!(gateway.chat("m", "hello").await.status, 200);
-    }
-    let [a, b, c] = counts(&upstreams);
-    assert!((2..70).contains(&a) && b > 120 && c == 0, "1 : 8 : 0 is {a} : {b} : {c}");
-}
-
-#[tokio::test]
-async fn requests_go_in_order_where_the_configuration_says_so() {
-    let (upstreams, gateway) = three("in-order", [1.0, 1.0, 1.0], [bad(500), good("b"), good("c")]).await;
-    for _ in 0..3 {
-        assert_eq!(gateway.chat("m", "hello").await.content(), "b");
-    }
-    assert_eq!(counts(&upstreams), [3, 3, 0]);
-}
-
-fn open_stream() -> Reply {
-    let events = OpenAi.stream("hello");
-    let frames = OpenAi.frames(&events);
-    let first: usize = frames.iter().take(2).map(String::len).sum();
-    Reply::sse(&frames).stall_after(first)
-}
-
-/// Whoever has open streams gets the next request last.
-#[tokio::test]
-async fn requests_go_to_whom_the_fewest_are_with() {
-    let (upstreams, gateway) =
-        three("least-in-flight", [1.0, 1.0, 1.0], [open_stream(), open_stream(), open_stream()]).await;
-    let mut open = Vec::new();
-    for _ in 0..6 {
-        open.push(gateway.open_stream("m").await);
-    }
-    assert_eq!(counts(&upstreams), [2, 2, 2]);
-}
-
-#[tokio::test]
-async fn requests_go_to_whom_an_answer_is_expected_from_first() {
-    let slow = good("b").after(Duration::from_millis(400));
-    let (upstreams, gateway) = three("lowest-latency", [1.0, 1.0, 0.0], [good("a"), slow, good("c")]).await;
-    for _ in 0..12 {
-        assert_eq!(gateway.chat("m", "hello").await.status, 200);
-    }
-    let [_, slow, last] = counts(&upstreams);
-    assert!(slow <= 2 && last == 0, "the slow one was asked {slow} times");
-}
-
-/// `first` fails as often as it takes to be tried last, and `second` rescues.
-async fn with_an_open_circuit(open_seconds: f64, later: Reply) -> (Upstream, Upstream, Gateway) {
-    let (first, asked) = (Upstream::start().await, AtomicU32::new(0));
-    first.otherwise(move |_| if asked.fetch_add(1, Ordering::SeqCst) < 3 { bad(500) } else { later.clone() });
-    let second = always(good("from the second")).await;
-    let gateway = Setup::new()
-        .provider("first", with(&first.url(), json!({"fallbacks": ["second"]})))
-        .provider("second", openai(&second.url()))
-        .section("routing", json!({"circuit_failures": 3, "circuit_open_seconds": open_seconds}))
-        .start()
-        .await;
-    for _ in 0..3 {
-        assert_eq!(gateway.chat("first/m", "hello").await.content(), "from the second");
-    }
-    gateway.wait_for_log(&["first", "keeps failing"]).await;
-    (first, second, gateway)
-}
-
-#[tokio::test]
-async fn who_keeps_failing_is_not_asked_for_a_while() {
-    let (first, _second, gateway) = with_an_open_circuit(60.0, good("well again")).await;
-    for _ in 0..5 {
-        assert_eq!(gateway.chat("first/m", "hello").await.content(), "from the second");
-    }
-    assert_eq!(first.requests().len(), 3);
-}
-
-#[tokio::test]
-async fn one_request_finds_out_whether_it_is_well_again() {
-    let slowly = good("well again").after(Duration::from_millis(300));
-    let (first, _second, gateway) = with_an_open_circuit(0.5, slowly).await;
-    tokio::time::sleep(Duration::from_millis(600)).await;
-    let (a, b, c) = tokio::join!(
-        gateway.chat("first/m", "hello"),
-        gateway.chat("first/m", "hello"),
-        gateway.chat("first/m", "hello")
-    );
-    let mut contents = [a.content(), b.content(), c.content()];
-    contents.sort();
-    assert_eq!(contents, ["from the second", "from the second", "well again"], "one probe");
-    assert_eq!(first.requests().len(), 4);
-    assert_eq!(gateway.chat("first/m", "hello").await.content(), "well again");
-}
-
-/// To refuse would help nobody.
-#[tokio::test]
-async fn who_keeps_failing_is_asked_where_there_is_nobody_else() {
-    let upstream = well_after(5, bad(500)).await;
-    let gateway = Gateway::with(&[("openai", openai(&upstream.url()))]).await;
-    for _ in 0..5 {
-        assert_eq!(gateway.chat("openai/m", "hello").await.status, 500);
-    }
-    assert_eq!(gateway.chat("openai/m", "hello").await.content(), "well again");
-}
-
-fn one_at_a_time(url: &str, waiting: u32) -> Value {
-    with(url, json!({"concurrency_and_buffer_size": {"concurrency": 1, "buffer_size": waiting}}))
-}
-
-fn assert_shed(answer: &Answer) {
-    assert_eq!(answer.openai_error(429)["code"], "queue_full");
-    assert_eq!(answer.header("retry-after"), "1");
-}
-
-#[tokio::test]
-async fn a_provider_gets_no_more_than_it_may_and_the_rest_waits_or_is_refused() {
-    let upstream = Upstream::start().await;
-    upstream.otherwise(|_| good("done").after(Duration::from_millis(300)));
-    let gateway = Gateway::with(&[("openai", one_at_a_time(&upstream.url(), 1))]).await;
-    let start = Instant::now();
-    let (a, b, c) =
-        tokio::join!(gateway.chat("openai/m", "1"), gateway.chat("openai/m", "2"), gateway.chat("openai/m", "3"));
-    let (shed, served): (Vec<Answer>, Vec<Answer>) = [a, b, c].into_iter().partition(|answer| answer.status != 200);
-    assert_eq!((shed.len(), served.len()), (1, 2));
-    assert_shed(&shed[0]);
-    assert!(start.elapsed() >= Duration::from_millis(600), "one after the other");
-}
-
-/// A stream has its turn to its end, and a caller who leaves gives it back.
-#[tokio::test]
-async fn a_stream_is_on_its_way_until_it_ends() {
-    let upstream = Upstream::start().await;
-    upstream.on_model("open", open_stream());
-    upstream.on_model("quick", good("done"));
-    let gateway = Gateway::with(&[("openai", one_at_a_time(&upstream.url(), 0))]).await;
-    let open = gateway.open_stream("openai/open").await;
-    assert_shed(&gateway.chat("openai/quick", "hello").await);
-    drop(open);
-    wait_until("its turn", || async { gateway.chat("openai/quick", "hello").await.status == 200 }).await;
-}
-
-#[tokio::test]
-async fn who_finds_a_full_queue_goes_to_the_fallback() {
-    let (busy, spare) = (Upstream::start().await, always(good("from the spare one")).await);
-    busy.otherwise(|_| open_stream());
-    let mut block = one_at_a_time(&busy.url(), 0);
-    block["fallbacks"] = json!(["spare"]);
-    let gateway = Gateway::with(&[("busy", block), ("spare", openai(&spare.url()))]).await;
-    let _open = gateway.open_stream("busy/m").await;
-    assert_eq!(gateway.chat("busy/m", "hello").await.content(), "from the spare one");
-}
-
 #[tokio::test]
 async fn all_that_is_tried_has_a_bound_in_time() {
     let upstream = always(bad(500)).await;
@@ -526,6 +246,26 @@ async fn all_that_is_tried_has_a_bound_in_time() {
     let start = Instant::now();
     assert_eq!(gateway.chat("openai/m", "hello").await.openai_error(504)["code"], "total_timeout");
     assert!(start.elapsed() < Duration::from_secs(5));
+}
+
+/// Whose time ran out may not be who is to be mended.
+#[tokio::test]
+async fn where_time_runs_out_what_failed_first_is_told() {
+    let failure =
+        json!({"error": {"message": "the disk is full", "type": "server_error", "param": null, "code": null}});
+    let (first, second) = (always(Reply::json(500, &failure)).await, always(good("").stall_before_headers()).await);
+    let gateway = Setup::new()
+        .provider("first", with(&first.url(), json!({"fallbacks": ["second"]})))
+        .provider("second", openai(&second.url()))
+        .set("limits", "total_timeout_seconds", 1)
+        .start()
+        .await;
+    let answer = gateway.chat("first/m", "hello").await;
+    let error = answer.openai_error(504);
+    assert_eq!(error["code"], "total_timeout");
+    assert!(error["message"].as_str().is_some_and(|message| message.ends_with("the disk is full")), "{error}");
+    assert_eq!(answer.header("x-bt-used-endpoint"), "second");
+    gateway.wait_for_log(&["attempt failed", "provider=\"first\"", "the disk is full"]).await;
 }
 
 #[tokio::test]
@@ -544,7 +284,6 @@ async fn a_stream_has_a_bound_in_time_too() {
     assert!(answer.text().contains("total_timeout"), "{}", answer.text().lines().rev().take(3).collect::<String>());
 }
 
-/// What other gateways' configurations say of retries and queues pastes in.
 #[tokio::test]
 async fn state_survives_a_reload_as_long_as_the_block_stays_the_same() {
     let upstream = always(bad(429).header("retry-after", "30")).await;

@@ -292,6 +292,16 @@ impl Provider {
         self.models.iter().find(|known| known.name == model)?.prices.as_ref()
     }
 
+    /// The names under which it is found without its own: those of its models, and what its keys call them.
+    pub fn bare_names(&self) -> impl Iterator<Item = &str> {
+        self.model_names().chain(self.aliases())
+    }
+
+    /// What keys call models that they serve.
+    pub fn aliases(&self) -> impl Iterator<Item = &str> {
+        self.keys.iter().flat_map(Key::served_aliases)
+    }
+
     /// The models that stand in the configuration: the provider's own list, and those of its keys.
     pub fn model_names(&self) -> impl Iterator<Item = &str> {
         let of_keys = self.keys.iter().filter_map(|key| key.models.only.as_ref()).flatten().map(String::as_str);
@@ -388,6 +398,20 @@ pub struct Key {
     pub aliases: BTreeMap<String, String>,
 }
 
+impl Key {
+    fn served_aliases(&self) -> impl Iterator<Item = &str> {
+        self.aliases.keys().map(String::as_str).filter(|alias| self.serves(alias))
+    }
+
+    /// An alias is served where the model is that it stands for.
+    pub fn serves(&self, model: &str) -> bool {
+        let ModelFilter { only, never } = &self.models;
+        let names = || [Some(model), self.aliases.get(model).map(String::as_str)].into_iter().flatten();
+        !names().any(|name| never.contains(name))
+            && only.as_ref().is_none_or(|models| names().any(|name| models.contains(name)))
+    }
+}
+
 /// Which models a key serves.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelFilter {
@@ -403,12 +427,6 @@ impl Provider {
             Owner::File => format!("providers.{}", self.name),
             Owner::Api => format!("api: providers.{}", self.name),
         }
-    }
-}
-
-impl ModelFilter {
-    pub fn serves(&self, model: &str) -> bool {
-        !self.never.contains(model) && self.only.as_ref().is_none_or(|models| models.contains(model))
     }
 }
 

@@ -201,7 +201,12 @@ pub(super) fn unknown_addresses(config: &Config) -> Vec<String> {
     let of_models = config.models.iter().map(|(name, model)| (models.key(name).key("fallbacks"), &model.fallbacks));
     let of_providers =
         config.providers.iter().map(|(name, provider)| (providers.key(name).key("fallbacks"), &provider.fallbacks));
-    let fallbacks = of_models.chain(of_providers).flat_map(|(at, addresses)| {
+    let of_listed = config.providers.iter().flat_map(|(name, provider)| {
+        let listed = providers.key(name).key("models");
+        let at = move |model: &str| listed.key(model).key("fallback_models");
+        provider.models.iter().map(move |model| (at(&model.name), &model.fallback_models))
+    });
+    let fallbacks = of_models.chain(of_providers).chain(of_listed).flat_map(|(at, addresses)| {
         addresses.iter().enumerate().map(move |(index, address)| (at.item(index), address)).collect::<Vec<_>>()
     });
     let targets = config.models.iter().flat_map(|(name, model)| {
@@ -218,7 +223,7 @@ pub(super) fn unknown_addresses(config: &Config) -> Vec<String> {
 fn is_known(config: &Config, address: &str) -> bool {
     let provider = |name: &str| config.providers.contains_key(name);
     let prefixes = address.match_indices('/').map(|(slash, _)| &address[..slash]);
-    let listed = |provider: &super::Provider| provider.models.iter().any(|model| model.name == *address);
+    let listed = |provider: &super::Provider| provider.bare_names().any(|name| name == address);
     provider(address)
         || prefixes.into_iter().any(provider)
         || config.models.contains_key(address)

@@ -28,6 +28,8 @@ enum Named {
     InPath(Arc<Target>),
     /// This one and no other.
     InHeader(Arc<Target>),
+    /// The model's name is the provider's own, and nobody else is to stand in.
+    InBoth(Arc<Target>),
 }
 
 /// A provider, and the model as it knows it.
@@ -64,7 +66,9 @@ impl Addressee {
         let has_key = |target: &Arc<Target>| target.config.keys.iter().any(|key| key.name == name);
         match (self.target(), named) {
             (None, Some(target)) => Ok(Addressee { provider: Named::InHeader(target), ..self }),
-            (Some(provider), Some(target)) if Arc::ptr_eq(provider, &target) => Ok(self),
+            (Some(provider), Some(target)) if Arc::ptr_eq(provider, &target) => {
+                Ok(Addressee { provider: Named::InBoth(target), ..self })
+            }
             (Some(provider), _) if has_key(provider) => Ok(Addressee { key: Some(name), ..self }),
             (None, None) if snapshot.providers().any(has_key) => Ok(Addressee { key: Some(name), ..self }),
             (Some(_) | None, _) => {
@@ -77,7 +81,7 @@ impl Addressee {
     /// The model that the configuration sets for whoever addresses the provider by its path.
     pub fn pinned_model(&self) -> Option<&str> {
         match &self.provider {
-            Named::InPath(target) => target.config.model.as_deref(),
+            Named::InPath(target) | Named::InBoth(target) => target.config.model.as_deref(),
             Named::Nobody | Named::InHeader(_) => None,
         }
     }
@@ -104,12 +108,12 @@ impl Addressee {
     pub fn target(&self) -> Option<&Arc<Target>> {
         match &self.provider {
             Named::Nobody => None,
-            Named::InPath(target) | Named::InHeader(target) => Some(target),
+            Named::InPath(target) | Named::InHeader(target) | Named::InBoth(target) => Some(target),
         }
     }
 
     pub fn is_by_path(&self) -> bool {
-        matches!(self.provider, Named::InPath(_))
+        matches!(self.provider, Named::InPath(_) | Named::InBoth(_))
     }
 
     /// The only key that may be used.
@@ -119,6 +123,6 @@ impl Addressee {
 
     /// Whether the caller wants this provider and no other, not even where it fails.
     pub fn wants_no_other(&self) -> bool {
-        matches!(self.provider, Named::InHeader(_))
+        matches!(self.provider, Named::InHeader(_) | Named::InBoth(_))
     }
 }

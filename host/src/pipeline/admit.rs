@@ -55,7 +55,7 @@ where
         gateway.access_log.clone(),
     );
     let snapshot = gateway.live.current();
-    let Found { addressee, route, parameters } = match find(&snapshot, &method, uri.path(), &headers) {
+    let Found { addressee, route, parameters } = match find(&snapshot, &method, uri.path(), &headers, &mut record) {
         Ok(found) => found,
         Err(failure) => return Err(Box::new(Failed { failure, route: None, moment, record })),
     };
@@ -80,8 +80,16 @@ struct Found {
     parameters: Vec<(String, String)>,
 }
 
-fn find(snapshot: &Snapshot, method: &Method, path: &str, headers: &HeaderMap) -> Result<Found, Failure> {
+fn find(
+    snapshot: &Snapshot,
+    method: &Method,
+    path: &str,
+    headers: &HeaderMap,
+    record: &mut Record,
+) -> Result<Found, Failure> {
     let (addressee, below) = addressee::of(snapshot, path, headers)?;
+    // Whatever becomes of the request, it is about this one.
+    record.provider = addressee.target().map(|target| target.config.name.clone()).unwrap_or_default();
     let unsupported = |message| Failure::new(FailureKind::Unsupported, message).code("operation_not_supported");
     let served = snapshot.route(method, below, headers).map_err(|error| match error {
         RouteError::NotServed(operation) => unsupported(format!("{operation} is not served: {method} {path}")),

@@ -92,7 +92,7 @@ pub async fn explain(live: Arc<Live>, question: Question) -> Result<Value, Failu
     let request = review::request(&call, request).await?;
     let Lineup { mut choices, out } = route::lineup(&call, &request)?;
     // As `tries` does with who keeps failing.
-    choices.sort_by_key(|choice| !choice.target.vitals.circuit.would_admit());
+    choices.sort_by_key(|choice| !choice.pulse.circuit.would_admit());
     let mut candidates = Vec::with_capacity(choices.len());
     for (number, choice) in (0..).zip(&choices) {
         candidates.push(candidate(&gateway, &call, &request, choice, number).await);
@@ -119,7 +119,7 @@ fn passed_over(out: &Out) -> Value {
 }
 
 async fn candidate(gateway: &Gateway, call: &Call, request: &Request, choice: &Choice, number: u32) -> Value {
-    let vitals = &choice.target.vitals;
+    let pulse = &choice.pulse;
     let mut ring = Ring::of(choice);
     let turned = ring.turn();
     let key = match turned {
@@ -139,9 +139,9 @@ async fn candidate(gateway: &Gateway, call: &Call, request: &Request, choice: &C
         ("streamed".to_owned(), json!(candidate.kind.streaming)),
         ("key".to_owned(), json!(candidate.key().map(|key| &key.name))),
         ("keys".to_owned(), keys(choice, &ring)),
-        ("circuit".to_owned(), json!(if vitals.circuit.would_admit() { "closed" } else { "open: tried last" })),
-        ("in_flight".to_owned(), json!(vitals.in_flight())),
-        ("expected_ms".to_owned(), json!((vitals.expected_seconds() * 1_000.0).round())),
+        ("circuit".to_owned(), json!(if pulse.circuit.would_admit() { "closed" } else { "open: tried last" })),
+        ("in_flight".to_owned(), json!(pulse.load())),
+        ("expected_ms".to_owned(), json!((pulse.expected_seconds() * 1_000.0).round())),
     ]);
     if let Turned::Resting(left) = turned {
         let what = format!("all its keys rest, the first for another {} s", left.as_secs_f64().ceil());

@@ -70,14 +70,15 @@ fn allowed(target: &Arc<Target>) -> Result<&Arc<Target>, Failure> {
     }
 }
 
-/// What the configuration names; else what the service does.
+/// What the configuration names, else what the service does; and what keys call some of them.
 async fn names(gateway: &Gateway, call: &Call, target: &Arc<Target>) -> Vec<String> {
     let configured: Vec<String> = target.config.model_names().map(str::to_owned).collect();
     let can_be_asked = || target.ready.as_ref().is_ok_and(|ready| ready.serves(KIND)) && allowed(target).is_ok();
-    match configured.is_empty() && can_be_asked() {
+    let models = match configured.is_empty() && can_be_asked() {
         false => configured,
         true => target.listing.names(ask::ask(gateway, call, target)).await,
-    }
+    };
+    models.into_iter().chain(target.config.aliases().map(str::to_owned)).collect()
 }
 
 struct Entry<'a> {

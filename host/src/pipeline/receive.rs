@@ -14,6 +14,7 @@ use super::problem;
 use super::scrub::Scrub;
 use super::send::UpstreamReply;
 use super::stream::{AnswerStream, Interpreter, Passing};
+use super::tries::Verdict;
 use crate::chat::{self, Members, Usage, Vocabulary};
 use crate::error::{Failure, FailureKind, Verbatim};
 use crate::framing::Framing;
@@ -39,6 +40,15 @@ impl Answer {
             Answer::Native(reply) => chat::inspect_reply(reply.canonical.as_ref().ok()?),
             Answer::Canonical(body) => chat::inspect_reply(body),
             Answer::Stream(_) | Answer::Bytes(_) => None,
+        }
+    }
+
+    /// Its end is the verdict on who gave it. A whole answer has ended.
+    pub fn is_judged_by(&mut self, verdict: Verdict) {
+        match self {
+            Answer::Native(_) | Answer::Canonical(_) => verdict.well(),
+            Answer::Stream(stream) => stream.verdict = Some(verdict),
+            Answer::Bytes(reply) => reply.verdict = Some(verdict),
         }
     }
 }

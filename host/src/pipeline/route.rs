@@ -9,12 +9,16 @@ use super::decode::Request;
 use crate::config::{Key, Prices, RequestKind, Strategy, Streaming};
 use crate::error::{Failure, FailureKind};
 use crate::snapshot::{Ready, Snapshot, Target};
+use crate::telemetry::Record;
+use crate::vitals::Pulse;
 use std::sync::Arc;
 
 /// A provider that may serve the request, by any of its keys.
 pub struct Choice {
     pub target: Arc<Target>,
     pub ready: Arc<Ready>,
+    /// How the provider fares with what it is asked for.
+    pub pulse: Arc<Pulse>,
     /// As it is asked for, before a key's aliases; None where the request names none.
     pub asked: Option<String>,
     /// What the provider is asked for, whatever the caller gets.
@@ -54,6 +58,7 @@ pub struct Out {
 pub struct Candidate {
     pub target: Arc<Target>,
     pub ready: Arc<Ready>,
+    pub pulse: Arc<Pulse>,
     /// As the upstream knows it; empty where the request names none.
     pub model: String,
     pub kind: RequestKind,
@@ -79,6 +84,7 @@ impl Choice {
         Candidate {
             target: self.target.clone(),
             ready: self.ready.clone(),
+            pulse: self.pulse.clone(),
             model: model.to_owned(),
             prices: prices.copied(),
             kind: self.kind,
@@ -96,13 +102,17 @@ impl Choice {
     }
 }
 
-/// At least one.
-pub fn route(call: &Call, request: &Request) -> Result<Vec<Choice>, Failure> {
+/// At least one. Where there is none, the record is about who was meant.
+pub fn route(call: &Call, request: &Request, record: &mut Record) -> Result<Vec<Choice>, Failure> {
     let Lineup { choices, out } = lineup(call, request)?;
-    match choices.is_empty() {
-        false => Ok(choices),
-        true => Err(out.into_iter().next().map_or_else(|| nobody_serves(request), |out| out.failure)),
+    if !choices.is_empty() {
+        return Ok(choices);
     }
+    let Some(Out { failure, meant, .. }) = out.into_iter().next() else { return Err(nobody_serves(request)) };
+    if let Some((target, _)) = meant {
+        record.provider.clone_from(&target.config.name);
+    }
+    Err(failure)
 }
 
 pub fn lineup(call: &Call, request: &Request) -> Result<Lineup, Failure> {
@@ -119,8 +129,7 @@ pub fn lineup(call: &Call, request: &Request) -> Result<Lineup, Failure> {
         return Ok(lineup);
     }
     for address in fallbacks::of(call, request, lineup.first())? {
-        let asked = request.model.as_deref().unwrap_or_default();
-        lineup.fall_back_on(fallbacks::lineup(call, &address, asked, request.kind));
+        lineup.fall_back_on(fallbacks::lineup(call, &address, request.model.as_deref(), request.kind));
     }
     Ok(lineup)
 }
@@ -175,9 +184,9 @@ fn named(call: &Call, model: &str, kind: RequestKind) -> Lineup {
     let mut lineup = Lineup::default();
     let (targets, strategy) = targets(&call.snapshot, model, &mut lineup);
     for Aimed { target, model, weight } in targets {
-        let choice = choice(call, target, Some(model), kind);
+        let choice = choice(call, target, model, kind);
         let choice = choice.map(|choice| Choice { weight: weight.unwrap_or(choice.weight), ..choice });
-        lineup.add(target, Some(model), choice);
+        lineup.add(target, model, choice);
     }
     Lineup { choices: order::by(strategy, lineup.choices), ..lineup }
 }
@@ -185,7 +194,7 @@ fn named(call: &Call, model: &str, kind: RequestKind) -> Lineup {
 /// A provider and its name of a model.
 struct Aimed<'a> {
     target: &'a Arc<Target>,
-    model: &'a str,
+    model: Option<&'a str>,
     weight: Option<f64>,
 }
 
@@ -193,7 +202,7 @@ struct Aimed<'a> {
 fn targets<'a>(snapshot: &'a Snapshot, name: &'a str, lineup: &mut Lineup) -> (Vec<Aimed<'a>>, Strategy) {
     let by_default = snapshot.config.routing.strategy;
     let listing = || {
-        let aim = |target| Aimed { target, model: name, weight: None };
+        let aim = |target| Aimed { target, model: Some(name), weight: None };
         snapshot.serving_model(name).iter().map(aim).collect::<Vec<_>>()
     };
     if let Some(route) = snapshot.config.models.get(name) {
@@ -201,7 +210,7 @@ fn targets<'a>(snapshot: &'a Snapshot, name: &'a str, lineup: &mut Lineup) -> (V
         let Some(targets) = &route.targets else { return (listing(), strategy) };
         let mut aimed = Vec::with_capacity(targets.len());
         for to in targets {
-            match aim(snapshot, &to.address, name) {
+            match aim(snapshot, &to.address, Some(name)) {
                 Some((target, model)) => aimed.push(Aimed { target, model, weight: to.weight }),
                 None => lineup.add_nobody(&to.address),
             }
@@ -209,7 +218,7 @@ fn targets<'a>(snapshot: &'a Snapshot, name: &'a str, lineup: &mut Lineup) -> (V
         return (aimed, strategy);
     }
     if let Some((target, model)) = addressed(snapshot, name) {
-        return (vec![Aimed { target, model, weight: None }], by_default);
+        return (vec![Aimed { target, model: Some(model), weight: None }], by_default);
     }
     let listing = listing();
     if listing.is_empty() {
@@ -218,10 +227,13 @@ fn targets<'a>(snapshot: &'a Snapshot, name: &'a str, lineup: &mut Lineup) -> (V
     (listing, by_default)
 }
 
+/// A provider, and the model as it knows it; None where the request names none.
+type Aim<'a> = (&'a Arc<Target>, Option<&'a str>);
+
 /// Where an address leads for a request for this model: a provider's name alone means that it has the model, too.
-fn aim<'a>(snapshot: &'a Snapshot, address: &'a str, asked: &'a str) -> Option<(&'a Arc<Target>, &'a str)> {
+fn aim<'a>(snapshot: &'a Snapshot, address: &'a str, asked: Option<&'a str>) -> Option<Aim<'a>> {
     let under_the_same_name = || Some((snapshot.provider(address)?, asked));
-    under_the_same_name().or_else(|| addressed(snapshot, address))
+    under_the_same_name().or_else(|| addressed(snapshot, address).map(|(target, model)| (target, Some(model))))
 }
 
 /// `<provider>/<model>`, where a provider's name may have slashes too: the longest that fits.
@@ -251,6 +263,7 @@ pub fn choice(call: &Call, target: &Arc<Target>, model: Option<&str>, kind: Requ
     Ok(Choice {
         target: target.clone(),
         ready: ready.clone(),
+        pulse: target.vitals.of_model(model.unwrap_or_default()),
         asked: model.map(str::to_owned),
         kind: upstream,
         why: Why::Asked,
@@ -284,9 +297,8 @@ fn streams(service: Streaming, kind: RequestKind) -> bool {
 }
 
 fn keys_serving(target: &Target, model: Option<&str>, only: Option<&str>) -> impl Iterator<Item = usize> {
-    let serves = move |key: &Key| {
-        only.is_none_or(|name| *name == key.name) && model.is_none_or(|model| key.models.serves(model))
-    };
+    let serves =
+        move |key: &Key| only.is_none_or(|name| *name == key.name) && model.is_none_or(|model| key.serves(model));
     target.config.keys.iter().enumerate().filter_map(move |(index, key)| serves(key).then_some(index))
 }
 

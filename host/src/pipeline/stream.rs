@@ -7,6 +7,7 @@ pub use interpreter::Interpreter;
 
 use super::scrub::Scrub;
 use super::send::UpstreamBody;
+use super::tries::Verdict;
 use crate::chat::{self, ChunkFacts, Usage};
 use crate::config::Limits;
 use crate::error::Failure;
@@ -38,6 +39,8 @@ pub struct AnswerStream {
     /// The upstream's headers, where the stream passes as it comes.
     pub headers: HeaderMap,
     pub passing: Passing,
+    /// On who gave it, until it ends.
+    pub verdict: Option<Verdict>,
     /// Batches that were read to find the first content.
     held: VecDeque<Batch>,
     source: Source,
@@ -99,6 +102,7 @@ impl AnswerStream {
         AnswerStream {
             headers: HeaderMap::new(),
             passing: Passing::Translated,
+            verdict: None,
             held: VecDeque::from([batch]),
             source: Source::Spent,
             look: Look::Glance,
@@ -116,7 +120,8 @@ impl AnswerStream {
         let decoder = Decoder::new(framing, limits.event_bytes);
         let reading = Reading { body, decoder, interpreter, scrub, waiting: Waiting::default(), end: None };
         let source = Source::Upstream(Box::new(reading));
-        AnswerStream { headers: HeaderMap::new(), passing, held: VecDeque::new(), source, look: Look::Inspect }
+        let (headers, held) = (HeaderMap::new(), VecDeque::new());
+        AnswerStream { headers, passing, verdict: None, held, source, look: Look::Inspect }
     }
 
     /// Reads up to the first content. A failure here is one of the call, as if the stream had never begun.
@@ -163,10 +168,16 @@ impl AnswerStream {
     }
 
     pub async fn next(&mut self) -> Batch {
-        match self.held.pop_front() {
+        let batch = match self.held.pop_front() {
             Some(batch) => batch,
             None => self.source.read(self.passing, self.look).await,
+        };
+        if let Some(end) = &batch.end
+            && let Some(verdict) = self.verdict.take()
+        {
+            verdict.ends(end);
         }
+        batch
     }
 }
 

@@ -87,11 +87,11 @@ impl Snapshot {
     }
 }
 
-/// Bare model names, from the providers' lists and from those of their keys.
+/// Bare model names, from the providers' lists and from those of their keys, and the keys' aliases.
 fn index_models<'a>(targets: impl Iterator<Item = &'a Arc<Target>>) -> HashMap<String, Vec<Arc<Target>>> {
     let mut index: HashMap<String, Vec<Arc<Target>>> = HashMap::new();
     for target in targets {
-        for model in target.config.model_names() {
+        for model in target.config.bare_names() {
             let serving = index.entry(model.to_owned()).or_default();
             if !serving.iter().any(|other| Arc::ptr_eq(other, target)) {
                 serving.push(target.clone());

@@ -38,6 +38,16 @@ impl Turns {
         }))
     }
 
+    /// How many wait now.
+    pub fn waiting(&self) -> usize {
+        self.0.as_ref().map_or(0, |bounded| bounded.waiting.load(Ordering::Relaxed))
+    }
+
+    /// Whether one more would have to wait.
+    pub fn are_taken(&self) -> bool {
+        self.0.as_ref().is_some_and(|bounded| bounded.turns.available_permits() == 0)
+    }
+
     /// Turns come in the order in which they are asked for.
     pub async fn take(&self, patience: Duration) -> Result<Turn, Full> {
         let Some(bounded) = &self.0 else { return Ok(Turn { _permit: None }) };

@@ -166,7 +166,7 @@ fn policies_are_asked_in_the_order_of_the_file() {
 #[test]
 fn which_models_a_key_serves() {
     let serves = |typed: &str, model: &str| {
-        provider(&format!("providers: {{a: {{keys: [{{value: x, {typed}}}]}}}}")).keys[0].models.serves(model)
+        provider(&format!("providers: {{a: {{keys: [{{value: x, {typed}}}]}}}}")).keys[0].serves(model)
     };
     for all in ["", "models: []", "models: ['*']", "models: [gpt, '*']", "models: "] {
         assert!(serves(all, "anything"), "for {all}");
@@ -175,6 +175,20 @@ fn which_models_a_key_serves() {
     assert!(!serves("models: [gpt]", "claude"));
     assert!(!serves("models: [gpt], blacklisted_models: [gpt]", "gpt"));
     assert!(!serves("blacklisted_models: [gpt]", "gpt"));
+}
+
+#[test]
+fn a_key_serves_an_alias_of_what_it_serves() {
+    let serves = |typed: &str| {
+        provider(&format!("providers: {{a: {{keys: [{{value: x, aliases: {{nick: real}}, {typed}}}]}}}}")).keys[0]
+            .serves("nick")
+    };
+    for typed in ["", "models: [real]", "models: [nick]", "blacklisted_models: [other]"] {
+        assert!(serves(typed), "for {typed}");
+    }
+    for typed in ["models: [other]", "blacklisted_models: [real]", "models: [nick], blacklisted_models: [nick]"] {
+        assert!(!serves(typed), "for {typed}");
+    }
 }
 
 #[test]

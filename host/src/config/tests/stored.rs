@@ -44,6 +44,31 @@ fn the_file_wins() {
     assert!(warnings[0].starts_with("api: providers.echo: the configuration file has a provider of this name too"));
 }
 
+/// Wherever it stands. Looked for once all providers are together.
+#[test]
+fn addresses_that_lead_nowhere_are_told() {
+    let yaml = "
+providers:
+  one:
+    plugin: acme
+    keys: [{value: x, models: [real], aliases: {nick: real}}]
+    models: [{name: org/m, fallback_models: [mine/x, nick, tow/x]}]
+    fallbacks: [tow]
+models:
+  fast: {targets: [tow/m], fallbacks: [one, fast, tow/y]}";
+    let warnings = with(yaml, &[("mine", Ok(json!({"plugin": "acme"})))]).warnings;
+    let places: Vec<&str> = warnings.iter().filter_map(|warning| warning.split(": ").next()).collect();
+    assert_eq!(
+        places,
+        [
+            "models.fast.fallbacks[2]",
+            "providers.one.fallbacks[0]",
+            "providers.one.models.\"org/m\".fallback_models[2]",
+            "models.fast.targets[0]",
+        ]
+    );
+}
+
 /// One that has become wrong is out of use; its neighbours are not.
 #[test]
 fn what_is_wrong_with_one_harms_no_other() {

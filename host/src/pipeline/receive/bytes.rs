@@ -5,6 +5,7 @@ use crate::error::{Failure, FailureKind};
 use crate::pipeline::attempt::Attempt;
 use crate::pipeline::scrub::Scrub;
 use crate::pipeline::send::{UpstreamBody, UpstreamReply};
+use crate::pipeline::tries::Verdict;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
@@ -15,6 +16,8 @@ pub struct ByteReply {
     first: Option<Bytes>,
     body: UpstreamBody,
     scrub: Scrub,
+    /// On who gave it, until it ends.
+    pub verdict: Option<Verdict>,
 }
 
 impl ByteReply {
@@ -22,9 +25,19 @@ impl ByteReply {
     pub async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
         let bytes = match self.first.take() {
             Some(first) => Some(first),
-            None => self.body.next().await.map_err(|failure| self.scrub.failure(failure))?,
+            None => self.more().await?,
         };
         Ok(bytes.map(|bytes| self.scrub.answer(bytes)))
+    }
+
+    async fn more(&mut self) -> Result<Option<Bytes>, Failure> {
+        let bytes = self.body.next().await.map_err(|failure| self.scrub.failure(failure));
+        match &bytes {
+            Ok(Some(_)) => {}
+            Ok(None) => self.verdict.take().into_iter().for_each(Verdict::well),
+            Err(failure) => self.verdict.take().into_iter().for_each(|verdict| verdict.failed(failure)),
+        }
+        bytes
     }
 
     /// Whether people could read it.
@@ -45,6 +58,7 @@ pub async fn receive(attempt: &Attempt<'_>, scrub: &Scrub, reply: UpstreamReply)
         )
         .code("upstream_timeout")
     })??;
-    let reply = ByteReply { status, headers: super::come_down(headers), first, body, scrub: scrub.clone() };
+    let reply =
+        ByteReply { status, headers: super::come_down(headers), first, body, scrub: scrub.clone(), verdict: None };
     Ok(Answer::Bytes(Box::new(reply)))
 }

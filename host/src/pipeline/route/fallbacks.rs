@@ -69,13 +69,13 @@ fn bounded(addresses: Vec<String>) -> Result<Vec<String>, Failure> {
 }
 
 /// Who that is. An address that nobody serves, or that cannot be used now, is passed over.
-pub fn lineup(call: &Call, address: &str, asked: &str, kind: RequestKind) -> Lineup {
+pub fn lineup(call: &Call, address: &str, asked: Option<&str>, kind: RequestKind) -> Lineup {
     let snapshot = &call.snapshot;
     if !snapshot.config.models.contains_key(address)
-        && let Some((target, model)) = aim(snapshot, address, bare(snapshot, asked))
+        && let Some((target, model)) = aim(snapshot, address, asked.map(|asked| bare(snapshot, asked)))
     {
         let mut lineup = Lineup::default();
-        lineup.add(target, Some(model), choice(call, target, Some(model), kind));
+        lineup.add(target, model, choice(call, target, model, kind));
         return lineup;
     }
     named(call, address, kind)

@@ -10,13 +10,17 @@ pub fn by(strategy: Strategy, mut choices: Vec<Choice>) -> Vec<Choice> {
             Strategy::InOrder => {}
             Strategy::Weighted => sort_by(&mut choices, |choice| arrival(choice.weight)),
             Strategy::LeastInFlight => sort_by(&mut choices, |choice| {
-                let load = u32::try_from(choice.target.vitals.in_flight()).unwrap_or(u32::MAX);
+                let load = u32::try_from(choice.pulse.load()).unwrap_or(u32::MAX);
                 // As many as there would be then, so that weights count among the idle, too; and chance among equals.
                 per_weight(f64::from(load) + 1.0, choice.weight) * (1.0 + fastrand::f64() * 1e-6)
             }),
             Strategy::LowestLatency => sort_by(&mut choices, |choice| {
-                per_weight(choice.target.vitals.expected_seconds(), choice.weight) + fastrand::f64() * 1e-6
+                per_weight(choice.pulse.expected_seconds(), choice.weight) + fastrand::f64() * 1e-6
             }),
+        }
+        if matches!(strategy, Strategy::LeastInFlight | Strategy::LowestLatency) {
+            // Nobody waits for a turn while somebody else has one to give, unless that one is to get nothing.
+            choices.sort_by_key(|choice| (choice.weight <= 0.0, choice.pulse.is_full()));
         }
     }
     choices
