@@ -110,6 +110,11 @@ impl Snapshot {
         self.routes.find(method, path, headers)
     }
 
+    /// The route whose dialect a caller of this path speaks, where no route is for it.
+    pub fn nearest_route(&self, path: &str, headers: &http::HeaderMap) -> Option<&Arc<ClientRoute>> {
+        self.routes.nearest(path, headers)
+    }
+
     /// Whether some policy wants to see the chunks of streams; then they cannot pass untouched.
     pub fn reviews_chunks(&self) -> bool {
         self.policies.iter().any(|policy| policy.phases.contains(Phases::CHUNKS))
