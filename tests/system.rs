@@ -98,6 +98,8 @@ mod script_tools;
 mod scripts;
 #[path = "system/secrets.rs"]
 mod secrets;
+#[path = "system/seed_blocks.rs"]
+mod seed_blocks;
 #[path = "system/seeds.rs"]
 mod seeds;
 #[path = "system/semantics.rs"]
