@@ -52,6 +52,10 @@ mod conversions;
 mod derived;
 #[path = "system/dev.rs"]
 mod dev;
+#[path = "system/disk.rs"]
+mod disk;
+#[path = "system/elsewhere.rs"]
+mod elsewhere;
 #[path = "system/explain.rs"]
 mod explain;
 #[path = "system/faults.rs"]

@@ -150,14 +150,10 @@ impl Reloader {
         let Some(source) = &self.source else { return };
         let Loaded { config: from_file, warnings } = match source.load() {
             Ok(loaded) => loaded,
-            Err(error) => {
-                if let LoadError::Wrong { reads, .. } = &error {
-                    self.files.configuration_reads(reads);
-                }
-                return self.refuse(file, error.to_string());
-            }
+            Err(error) => return self.refuse_config(file, &error),
         };
-        self.files.configuration_reads(&from_file.reads);
+        self.files.config.reads(&from_file.reads);
+        self.files.config.unread(None);
         for key in self.started_with.differences(&from_file.at_start()) {
             tracing::warn!("a change of {key} takes effect after a restart");
         }
@@ -173,6 +169,16 @@ impl Reloader {
         tracing::info!(file = %file.display(), "configuration loaded");
         self.from_file = Arc::new(from_file);
         self.accept(&file, snapshot);
+    }
+
+    fn refuse_config(&mut self, file: PathBuf, error: &LoadError) {
+        if let LoadError::Wrong { reads, .. } = error {
+            self.files.config.reads(reads);
+        }
+        let reason = error.to_string();
+        if self.files.config.unread(error.may_pass().then(|| reason.clone())) {
+            self.refuse(file, reason);
+        }
     }
 
     /// Puts the last version that worked back in the place of one that keeps failing, where that harms nobody. Else it stays

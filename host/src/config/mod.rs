@@ -66,9 +66,10 @@ pub fn load(path: &Path) -> Result<Loaded, LoadError> {
     let base = path.parent().unwrap_or(Path::new(""));
     let mut reader = Reader::new(base, &environment);
     let config = read(&text, &mut reader);
+    let unread = reader.unread;
     match reader.finish() {
         Ok(warnings) => Ok(Loaded { config, warnings }),
-        Err(mistakes) => Err(LoadError::Wrong { path: path.to_owned(), mistakes, reads: config.reads }),
+        Err(mistakes) => Err(LoadError::Wrong { path: path.to_owned(), mistakes, reads: config.reads, unread }),
     }
 }
 

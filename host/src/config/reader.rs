@@ -17,6 +17,8 @@ pub(super) struct Reader<'a> {
     pub owner: Owner,
     /// The files that values came from, or should have come from.
     pub reads: BTreeSet<PathBuf>,
+    /// One of them is there and could not be read, which may be otherwise at the next look.
+    pub unread: bool,
     /// Of the file, where things stand in one.
     pub lines: HashMap<At, u64>,
     mistakes: Vec<Noted>,
@@ -38,6 +40,7 @@ impl<'a> Reader<'a> {
             base,
             owner: Owner::File,
             reads: BTreeSet::new(),
+            unread: false,
             lines: HashMap::new(),
             mistakes: Vec::new(),
             warnings: Vec::new(),
