@@ -68,6 +68,8 @@ mod health;
 mod hot_reload;
 #[path = "system/keys_stay.rs"]
 mod keys_stay;
+#[path = "system/leaks.rs"]
+mod leaks;
 #[path = "system/models.rs"]
 mod models;
 #[path = "system/network.rs"]

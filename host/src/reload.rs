@@ -199,7 +199,7 @@ impl Reloader {
         let reason = format!("{plugin:?} kept failing and was taken out; {previous:?} serves again");
         tracing::error!(file = %file.display(), "{reason}");
         self.files.put_back(&file);
-        self.live.swap(snapshot);
+        self.swap(snapshot);
         self.live.refuse(file, reason);
         self.metrics.reload(ReloadOutcome::RolledBack);
     }
@@ -227,6 +227,12 @@ impl Reloader {
         next.troubles.iter().filter(|trouble| !known.contains(trouble.path.as_str())).cloned().collect()
     }
 
+    fn swap(&self, next: Snapshot) {
+        self.live.swap(next);
+        let current = self.live.current();
+        self.metrics.keep_providers(|name| current.provider(name).is_some());
+    }
+
     fn refuse(&self, file: PathBuf, reason: String) {
         tracing::error!(file = %file.display(), "refused, what served before goes on serving: {reason}");
         self.live.refuse(file, reason);
@@ -244,7 +250,7 @@ impl Reloader {
         for trouble in snapshot.troubles.iter().filter(|trouble| !current.troubles.contains(trouble)) {
             tracing::error!("{trouble}");
         }
-        self.live.swap(snapshot);
+        self.swap(snapshot);
         self.live.accept(file);
         self.metrics.reload(ReloadOutcome::Swapped);
     }

@@ -163,7 +163,7 @@ impl Reloader {
 
     fn swap_stored(&mut self, stored: Stored, next: Snapshot) {
         self.stored = stored;
-        self.live.swap(next);
+        self.swap(next);
         self.metrics.reload(ReloadOutcome::Swapped);
         // What did not fit may fit now.
         self.files.look_again();
