@@ -72,6 +72,8 @@ mod keys_stay;
 mod leaks;
 #[path = "system/models.rs"]
 mod models;
+#[path = "system/models_asked.rs"]
+mod models_asked;
 #[path = "system/network.rs"]
 mod network;
 #[path = "system/new_projects.rs"]

@@ -3,7 +3,7 @@
 
 mod ring;
 
-pub use ring::{Ring, Turned};
+pub use ring::{Ring, Turned, slot};
 
 use super::attempt::{Answered, Attempt};
 use super::call::{Call, Gateway};
@@ -247,7 +247,7 @@ fn backoff(rules: Retries, retries: u32) -> Duration {
     doubled.min(rules.backoff_max).mul_f64(0.8 + 0.4 * fastrand::f64()).max(Duration::from_millis(1))
 }
 
-fn resting(choice: &Choice, pause: Duration) -> Failure {
+pub fn resting(choice: &Choice, pause: Duration) -> Failure {
     let name = &choice.target.config.name;
     let message =
         format!("the provider `{name}` asked to be left alone for another {:.0} s", pause.as_secs_f64().ceil());

@@ -213,7 +213,10 @@ impl Builder<'_> {
         let ready = ready.map(Arc::new).map_err(|message| self.trouble(provider.place(), message));
         let home = home.or_else(|| Origin::of_keys(&provider, ready.as_ref().ok()?));
         let vitals = before.map_or_else(|| Arc::new(Vitals::of(&provider)), |before| before.vitals.clone());
-        Target { config: provider, home, ready, vitals, listing: Listing::default() }
+        let plugin = |ready: &Result<Arc<Ready>, String>| ready.as_ref().ok().map(|ready| Arc::as_ptr(&ready.plugin));
+        let listing = before.filter(|before| plugin(&before.ready) == plugin(&ready));
+        let listing = listing.map_or_else(|| Arc::new(Listing::default()), |before| before.listing.clone());
+        Target { config: provider, home, ready, vitals, listing }
     }
 
     async fn provider(&mut self, provider: &config::Provider) -> Result<Ready, String> {
