@@ -88,6 +88,8 @@ mod plans;
 mod policies;
 #[path = "system/private_network.rs"]
 mod private_network;
+#[path = "system/provider_faults.rs"]
+mod provider_faults;
 #[path = "system/proxies.rs"]
 mod proxies;
 #[path = "system/real_clients.rs"]

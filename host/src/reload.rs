@@ -220,11 +220,11 @@ impl Reloader {
         self.live.current().generation + 1
     }
 
-    /// Troubles in places that have none now: a change may leave things as bad as they are, but not make them worse.
+    /// Troubles of what has none now: a change may leave things as bad as they are, but not make them worse.
     fn added_troubles(&self, next: &Snapshot) -> Vec<Trouble> {
         let current = self.live.current();
-        let known: BTreeSet<&str> = current.troubles.iter().map(|trouble| trouble.path.as_str()).collect();
-        next.troubles.iter().filter(|trouble| !known.contains(trouble.path.as_str())).cloned().collect()
+        let known: BTreeSet<&str> = current.troubles.iter().map(|trouble| trouble.of.as_str()).collect();
+        next.troubles.iter().filter(|trouble| !known.contains(trouble.of.as_str())).cloned().collect()
     }
 
     fn swap(&self, next: Snapshot) {

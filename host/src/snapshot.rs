@@ -7,12 +7,14 @@ mod live;
 mod place;
 mod routes;
 mod templates;
+mod trouble;
 
-pub use build::{Ingredients, Trouble};
+pub use build::Ingredients;
 pub use listing::{Listing, Names};
 pub use live::Live;
 pub use routes::{ClientRoute, RouteError, Served, Speaker};
 pub use templates::{HEADER_VARIABLE, Template, Templates};
+pub use trouble::Trouble;
 
 use crate::config::{self, Config};
 use crate::plugins::api::policy::Phases;

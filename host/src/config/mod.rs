@@ -29,7 +29,7 @@ pub use models::{Model, Prices};
 pub use outgoing::base_url;
 pub use outgoing::{is_host_controlled, may_hold_secret};
 pub use proxy::{Login, Proxy, ProxyProtocol, ProxyServer};
-pub use stored::{Block, Stored, keep_secrets, read_block, submitted};
+pub use stored::{Block, PROVIDER_NAME, Secrets, Stored, keep_secrets, read_block, submitted};
 
 use mistakes::At;
 use reader::{Reader, Typed};
