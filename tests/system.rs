@@ -54,6 +54,10 @@ mod conversions;
 mod derived;
 #[path = "system/dev.rs"]
 mod dev;
+#[path = "system/disk.rs"]
+mod disk;
+#[path = "system/elsewhere.rs"]
+mod elsewhere;
 #[path = "system/explain.rs"]
 mod explain;
 #[path = "system/fallbacks.rs"]
@@ -68,8 +72,12 @@ mod health;
 mod hot_reload;
 #[path = "system/keys_stay.rs"]
 mod keys_stay;
+#[path = "system/leaks.rs"]
+mod leaks;
 #[path = "system/models.rs"]
 mod models;
+#[path = "system/models_asked.rs"]
+mod models_asked;
 #[path = "system/network.rs"]
 mod network;
 #[path = "system/new_projects.rs"]
@@ -84,6 +92,8 @@ mod plans;
 mod policies;
 #[path = "system/private_network.rs"]
 mod private_network;
+#[path = "system/provider_faults.rs"]
+mod provider_faults;
 #[path = "system/proxies.rs"]
 mod proxies;
 #[path = "system/real_clients.rs"]
@@ -102,6 +112,8 @@ mod script_tools;
 mod scripts;
 #[path = "system/secrets.rs"]
 mod secrets;
+#[path = "system/seed_blocks.rs"]
+mod seed_blocks;
 #[path = "system/seeds.rs"]
 mod seeds;
 #[path = "system/semantics.rs"]

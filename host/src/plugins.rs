@@ -30,7 +30,7 @@ pub use fault::Fault;
 pub use footprint::{Footprint, footprint};
 pub use inspect::{Kind, host_range, is_script_engine, world};
 pub use instance::{Function, Instance, Outcome};
-pub use load::{EngineError, Runtime, extension, is_component, read};
+pub use load::{EngineError, LoadError, Runtime, extension, is_component, read};
 pub use plugin::{Bounds, Plugin};
 pub use record::{CallRecord, RecordedOutcome, Recorder, read_record};
 pub use script::RunBy;

@@ -150,14 +150,10 @@ impl Reloader {
         let Some(source) = &self.source else { return };
         let Loaded { config: from_file, warnings } = match source.load() {
             Ok(loaded) => loaded,
-            Err(error) => {
-                if let LoadError::Wrong { reads, .. } = &error {
-                    self.files.configuration_reads(reads);
-                }
-                return self.refuse(file, error.to_string());
-            }
+            Err(error) => return self.refuse_config(file, &error),
         };
-        self.files.configuration_reads(&from_file.reads);
+        self.files.config.reads(&from_file.reads);
+        self.files.config.unread(None);
         for key in self.started_with.differences(&from_file.at_start()) {
             tracing::warn!("a change of {key} takes effect after a restart");
         }
@@ -173,6 +169,16 @@ impl Reloader {
         tracing::info!(file = %file.display(), "configuration loaded");
         self.from_file = Arc::new(from_file);
         self.accept(&file, snapshot);
+    }
+
+    fn refuse_config(&mut self, file: PathBuf, error: &LoadError) {
+        if let LoadError::Wrong { reads, .. } = error {
+            self.files.config.reads(reads);
+        }
+        let reason = error.to_string();
+        if self.files.config.unread(error.may_pass().then(|| reason.clone())) {
+            self.refuse(file, reason);
+        }
     }
 
     /// Puts the last version that worked back in the place of one that keeps failing, where that harms nobody. Else it stays
@@ -193,7 +199,7 @@ impl Reloader {
         let reason = format!("{plugin:?} kept failing and was taken out; {previous:?} serves again");
         tracing::error!(file = %file.display(), "{reason}");
         self.files.put_back(&file);
-        self.live.swap(snapshot);
+        self.swap(snapshot);
         self.live.refuse(file, reason);
         self.metrics.reload(ReloadOutcome::RolledBack);
     }
@@ -214,11 +220,17 @@ impl Reloader {
         self.live.current().generation + 1
     }
 
-    /// Troubles in places that have none now: a change may leave things as bad as they are, but not make them worse.
+    /// Troubles of what has none now: a change may leave things as bad as they are, but not make them worse.
     fn added_troubles(&self, next: &Snapshot) -> Vec<Trouble> {
         let current = self.live.current();
-        let known: BTreeSet<&str> = current.troubles.iter().map(|trouble| trouble.path.as_str()).collect();
-        next.troubles.iter().filter(|trouble| !known.contains(trouble.path.as_str())).cloned().collect()
+        let known: BTreeSet<&str> = current.troubles.iter().map(|trouble| trouble.of.as_str()).collect();
+        next.troubles.iter().filter(|trouble| !known.contains(trouble.of.as_str())).cloned().collect()
+    }
+
+    fn swap(&self, next: Snapshot) {
+        self.live.swap(next);
+        let current = self.live.current();
+        self.metrics.keep_providers(|name| current.provider(name).is_some());
     }
 
     fn refuse(&self, file: PathBuf, reason: String) {
@@ -238,7 +250,7 @@ impl Reloader {
         for trouble in snapshot.troubles.iter().filter(|trouble| !current.troubles.contains(trouble)) {
             tracing::error!("{trouble}");
         }
-        self.live.swap(snapshot);
+        self.swap(snapshot);
         self.live.accept(file);
         self.metrics.reload(ReloadOutcome::Swapped);
     }

@@ -7,12 +7,14 @@ mod live;
 mod place;
 mod routes;
 mod templates;
+mod trouble;
 
-pub use build::{Ingredients, Trouble};
-pub use listing::Listing;
+pub use build::Ingredients;
+pub use listing::{Listing, Names};
 pub use live::Live;
 pub use routes::{ClientRoute, RouteError, Served, Speaker};
 pub use templates::{HEADER_VARIABLE, Template, Templates};
+pub use trouble::Trouble;
 
 use crate::config::{self, Config};
 use crate::plugins::api::policy::Phases;
@@ -51,8 +53,9 @@ pub struct Target {
     /// Why it cannot be used, in words for the operator, where it cannot.
     pub ready: Result<Arc<Ready>, String>,
     pub vitals: Arc<Vitals>,
-    /// Its models by its own word, where the configuration has none.
-    pub listing: Listing,
+    /// Its models by its own word, where the configuration has none. The next generation has it too, where block and plugin
+    /// are the same.
+    pub listing: Arc<Listing>,
 }
 
 /// What a usable provider is made of.
@@ -91,9 +94,13 @@ impl Snapshot {
         self.providers.values()
     }
 
-    /// The providers that list a bare model name, in the order of their names.
-    pub fn serving_model(&self, model: &str) -> &[Arc<Target>] {
-        self.by_model.get(model).map_or(&[], Vec::as_slice)
+    /// The providers that have a model of this bare name, in the order of their names: those that the configuration says it
+    /// of, else those whose service was heard to list it. Nobody is asked for it.
+    pub fn serving_model(&self, model: &str) -> Vec<&Arc<Target>> {
+        match self.by_model.get(model) {
+            Some(configured) => configured.iter().collect(),
+            None => self.providers.values().filter(|target| target.listing.has(model)).collect(),
+        }
     }
 
     /// The upstream half of a dialect's format.
@@ -108,6 +115,11 @@ impl Snapshot {
         headers: &http::HeaderMap,
     ) -> Result<Served<'_>, RouteError> {
         self.routes.find(method, path, headers)
+    }
+
+    /// The route whose dialect a caller of this path speaks, where no route is for it.
+    pub fn nearest_route(&self, path: &str, headers: &http::HeaderMap) -> Option<&Arc<ClientRoute>> {
+        self.routes.nearest(path, headers)
     }
 
     /// Whether some policy wants to see the chunks of streams; then they cannot pass untouched.

@@ -7,7 +7,7 @@
 mod database;
 mod seal;
 
-use crate::config::{self, Block, Stored};
+use crate::config::{self, Block, Secrets, Stored};
 use database::Database;
 use seal::Key;
 use std::panic::AssertUnwindSafe;
@@ -61,9 +61,12 @@ impl Store {
         }
     }
 
-    /// Whether blocks are sealed, so that they may hold secrets.
-    pub fn seals(&self) -> bool {
-        self.settings.encryption_key.is_some()
+    /// Only where blocks are sealed, they may hold secrets.
+    pub fn secrets(&self) -> Secrets {
+        match self.settings.encryption_key {
+            Some(_) => Secrets::Taken,
+            None => Secrets::Refused,
+        }
     }
 
     /// Keeps a block. It is on the disk when this returns.

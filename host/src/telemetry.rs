@@ -6,6 +6,7 @@ mod cost;
 mod metrics;
 mod one_line;
 mod record;
+mod series;
 
 pub use access::AccessLog;
 pub use metrics::{Metrics, ReloadOutcome};

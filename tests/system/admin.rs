@@ -12,37 +12,7 @@ use tokio::task::JoinSet;
 const WORDS: &str = "correct horse battery staple";
 
 /// What the documentation of another gateway shows, byte for byte.
-const POST_OF_BIFROST: &str = r#"{
-"provider": "openai-custom",
-"keys": [
-{
-"name": "openai-custom-key-1",
-"value": "env.OPENAI_API_KEY",
-"models": [],
-"weight": 1.0
-}
-],
-"custom_provider_config": {
-"base_provider_type": "openai",
-"allowed_requests": {
-"list_models": false,
-"text_completion": false,
-"text_completion_stream": false,
-"chat_completion": true,
-"chat_completion_stream": true,
-"responses": false,
-"responses_stream": false,
-"embedding": false,
-"speech": false,
-"speech_stream": false,
-"transcription": false,
-"transcription_stream": false
-},
-"request_path_overrides": {
-"chat_completion": "/v1/chat/completions"
-}
-}
-}"#;
+const POST_OF_BIFROST: &str = include_str!("../seeds/post.json");
 
 async fn hello(upstream: &Upstream) {
     upstream.otherwise(|_| Reply::json(200, &Dialect::OpenAi.whole("hi")));

@@ -2,7 +2,7 @@
 //! the caller itself, or of the upstream itself.
 
 use crate::dialects::Dialect;
-use crate::gateway::{Answer, Gateway, anthropic, chat_body, openai, read};
+use crate::gateway::{Answer, Gateway, Setup, anthropic, chat_body, openai, read};
 use crate::upstream::{Reply, Seen, Upstream};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -210,14 +210,31 @@ async fn the_operators_headers_are_over_the_callers() {
     assert_eq!(all(&seen, "authorization"), ["Bearer sk-upstream-key"]);
 }
 
-/// Without authentication nobody knows who calls, and an empty header would say that it is nobody.
+/// The block that other gateways document, as it stands there.
 #[tokio::test]
-async fn templates_that_want_to_know_the_caller_are_refused() {
-    let mut block = openai("https://api.example.com");
-    block["headers"] = json!({"x-email": "{{email}}"});
-    let gateway = Gateway::with(&[("templated", block)]).await;
-    let troubles = gateway.get("/api/plugins").await.json()["troubles"].to_string();
-    for words in ["providers.templated", "x-email", "`email` is not known", "request.header.<name>"] {
-        assert!(troubles.contains(words), "{words} in {troubles}");
+async fn who_calls_is_taken_from_the_header_that_is_trusted() {
+    const HEADERS: &str = "Authorization: Bearer {{api_key}}\nX-User-Email: \"{{email}}\"\nX-Model: \"{{model}}\"";
+    let upstream = Upstream::start().await;
+    upstream.otherwise(|_| Reply::json(200, &Dialect::OpenAi.whole("hi")));
+    let mut block = openai(&upstream.url());
+    let lines = HEADERS.lines().map(|line| line.split_once(": ").expect("a header"));
+    block["headers"] = lines.map(|(name, value)| (name, value.trim_matches('"'))).collect();
+    let setup = Setup::new().provider("mine", block).section("callers", json!({"email_header": "X-Forwarded-Email"}));
+    let gateway = setup.start().await;
+    let ask = async |headers: &[(&str, &str)]| {
+        send(&gateway, "/v1/chat/completions", headers, &chat_body("mine/m", "hello", false)).await;
+        upstream.last_request()
+    };
+    let close = ("connection", "close");
+    let seen = ask(&[close, ("x-forwarded-email", "ann@example.com"), ("x-user-email", "forged@example.com")]).await;
+    assert_eq!(all(&seen, "x-user-email"), ["ann@example.com"]);
+    assert_eq!(all(&seen, "authorization"), ["Bearer sk-upstream-key"]);
+    assert_eq!(all(&seen, "x-model"), ["m"]);
+    assert_eq!(all(&seen, "x-forwarded-email").len(), 0, "it is for the gateway alone");
+    // Nobody, or somebody who came with a header of his own beside that of whoever is trusted.
+    let twice = [close, ("x-forwarded-email", "mallory@example.com"), ("x-forwarded-email", "ann@example.com")];
+    for headers in [&[close, ("x-user-email", "forged@example.com")][..], &twice] {
+        let seen = ask(headers).await;
+        assert!(all(&seen, "x-user-email").is_empty() && all(&seen, "x-forwarded-email").is_empty(), "{seen:?}");
     }
 }

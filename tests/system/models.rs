@@ -22,8 +22,8 @@ async fn what_is_configured_is_listed_with_what_is_known_of_it() {
     custom["models"] = json!([
         "plain",
         {"name": "org/priced", "display_name": "Priced", "multimodal": true, "input_cost_per_mil_tokens": 3,
-            "output_cost_per_mil_tokens": 15, "max_input_tokens": 200_000, "max_output_tokens": 64_000,
-            "fallback_models": ["plain"], "deprecation_date": "2027-01-31"},
+            "output_cost_per_mil_tokens": 15, "input_cache_write_1h_cost_per_mil_tokens": 6,
+            "max_input_tokens": 200_000, "max_output_tokens": 64_000, "fallback_models": ["plain"], "deprecation_date": "2027-01-31"},
     ]);
     custom["model"] = json!("pinned");
     custom["keys"][0]["models"] = json!(["plain", "of-a-key"]);
@@ -36,6 +36,7 @@ async fn what_is_configured_is_listed_with_what_is_known_of_it() {
         json!({"id": "my custom/org/priced", "object": "model", "created": 0, "owned_by": "my custom", "display_name": "Priced",
             "multimodal": true, "input_cost_per_mil_tokens": 3.0, "output_cost_per_mil_tokens": 15.0,
             "input_cache_read_cost_per_mil_tokens": 3.0, "input_cache_write_cost_per_mil_tokens": 3.0,
+            "input_cache_write_5m_cost_per_mil_tokens": 3.0, "input_cache_write_1h_cost_per_mil_tokens": 6.0,
             "max_input_tokens": 200_000, "max_output_tokens": 64_000, "deprecation_date": "2027-01-31"})
     );
     for id in ["my%20custom%2Forg%2Fpriced", "my%20custom/org/priced", "org/priced"] {
@@ -92,13 +93,14 @@ async fn a_provider_that_lists_none_is_asked_once() {
 #[tokio::test]
 async fn callers_of_another_dialect_get_the_list_in_their_own() {
     let mut block = openai("http://127.0.0.1:9");
-    block["models"] = json!([{"name": "m", "display_name": "Em"}]);
+    block["models"] = json!([{"name": "m", "display_name": "Em", "max_input_tokens": 9, "multimodal": true}]);
     let gateway = Gateway::with(&[("one", block)]).await;
     let get = async |path: &str| {
         let request = gateway.http.get(format!("{}{path}", gateway.url)).header("anthropic-version", "2023-06-01");
         read(request).await.json()
     };
-    let model = json!({"type": "model", "id": "one/m", "display_name": "Em", "created_at": "1970-01-01T00:00:00Z"});
+    let model = json!({"type": "model", "id": "one/m", "display_name": "Em", "created_at": "1970-01-01T00:00:00Z",
+        "max_input_tokens": 9, "multimodal": true});
     let list = json!({"data": [model], "has_more": false, "first_id": "one/m", "last_id": "one/m"});
     assert_eq!(get("/v1/models").await, list);
     assert_eq!(get("/v1/models/one/m").await, model);

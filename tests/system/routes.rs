@@ -72,3 +72,18 @@ async fn a_format_whose_routes_clash_mounts_none_and_both_are_named() {
         assert!(troubles.contains(word), "{word} in {troubles}");
     }
 }
+
+/// Clients of a dialect ask for more than the gateway serves, and read what they are told.
+#[tokio::test]
+async fn who_asks_for_too_much_is_told_so_in_the_own_dialect() {
+    let gateway = Gateway::with(&[("echo", json!({"models": ["echo"]}))]).await;
+    for path in ["/v1/messages/batches", "/v1/proxy/v1/messages/batches/msgbatch_1/results"] {
+        let error = gateway.get(path).await.anthropic_error(501);
+        assert!(error["message"].as_str().unwrap().starts_with("batch is not served"), "{error}");
+    }
+    gateway.get("/providers/echo/v1/messages/batches").await.anthropic_error(501);
+    gateway.get("/v1/messages/nothing").await.anthropic_error(404);
+    gateway.get("/v1/messages").await.anthropic_error(405);
+    gateway.get("/v1/chat/nothing").await.openai_error(404);
+    gateway.get("/v1/batches").await.openai_error(501);
+}

@@ -3,8 +3,9 @@
 use super::meant::Owner;
 use super::reader::Reader;
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::Path;
+use thiserror::Error;
 
 /// For a key, and for a bundle of certificates.
 const LARGEST_FILE: u64 = 1024 * 1024;
@@ -63,7 +64,10 @@ fn file(path: &str, reader: &mut Reader<'_>) -> Result<Found, String> {
     let file = reader.base.join(path);
     reader.reads.insert(file.clone());
     let place = format!("the file {}", file.display());
-    let text = content(&file).map_err(|fault| format!("{place} {fault}"))?;
+    let text = content(&file).map_err(|fault| {
+        reader.unread |= fault.may_pass();
+        format!("{place} {fault}")
+    })?;
     let text = text.trim_end_matches(['\r', '\n']);
     match text.is_empty() {
         true => Err(format!("{place} is empty")),
@@ -71,16 +75,35 @@ fn file(path: &str, reader: &mut Reader<'_>) -> Result<Found, String> {
     }
 }
 
-fn content(path: &Path) -> Result<String, String> {
-    let unreadable = |error: std::io::Error| format!("cannot be read: {error}");
+/// Why a file gives no value. The messages go on after its name.
+#[derive(Debug, Error)]
+enum Fault {
+    #[error("cannot be read: {0}")]
+    Unreadable(#[from] io::Error),
+    #[error("is no plain file")]
+    NoFile,
+    #[error("is larger than {} KB", LARGEST_FILE / 1024)]
+    TooLarge,
+    #[error("is not UTF-8")]
+    NotText,
+}
+
+impl Fault {
+    /// Whether it may be readable without having changed. One that is missing is noticed when it comes.
+    fn may_pass(&self) -> bool {
+        matches!(self, Fault::Unreadable(error) if error.kind() != io::ErrorKind::NotFound)
+    }
+}
+
+fn content(path: &Path) -> Result<String, Fault> {
     // A pipe would be waited for without end.
-    if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
-        return Err("is no plain file".to_owned());
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(Fault::NoFile);
     }
     let mut bytes = Vec::new();
-    File::open(path).and_then(|file| file.take(LARGEST_FILE + 1).read_to_end(&mut bytes)).map_err(unreadable)?;
+    File::open(path)?.take(LARGEST_FILE + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > LARGEST_FILE {
-        return Err(format!("is larger than {} KB", LARGEST_FILE / 1024));
+        return Err(Fault::TooLarge);
     }
-    String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned())
+    String::from_utf8(bytes).map_err(|_| Fault::NotText)
 }

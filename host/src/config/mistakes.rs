@@ -135,5 +135,17 @@ pub enum LoadError {
         mistakes: Mistakes,
         /// The files that it looked into beside its own; one of them may be what is wrong.
         reads: BTreeSet<PathBuf>,
+        /// One of them is there and could not be read.
+        unread: bool,
     },
+}
+
+impl LoadError {
+    /// Whether the same file may do on another day.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            LoadError::Unreadable { .. } => true,
+            LoadError::Wrong { unread, .. } => *unread,
+        }
+    }
 }

@@ -29,7 +29,7 @@ pub use models::{Model, Prices};
 pub use outgoing::base_url;
 pub use outgoing::{is_host_controlled, may_hold_secret};
 pub use proxy::{Login, Proxy, ProxyProtocol, ProxyServer};
-pub use stored::{Block, Stored, keep_secrets, read_block, submitted};
+pub use stored::{Block, PROVIDER_NAME, Secrets, Stored, keep_secrets, read_block, submitted};
 
 use mistakes::At;
 use reader::{Reader, Typed};
@@ -66,9 +66,10 @@ pub fn load(path: &Path) -> Result<Loaded, LoadError> {
     let base = path.parent().unwrap_or(Path::new(""));
     let mut reader = Reader::new(base, &environment);
     let config = read(&text, &mut reader);
+    let unread = reader.unread;
     match reader.finish() {
         Ok(warnings) => Ok(Loaded { config, warnings }),
-        Err(mistakes) => Err(LoadError::Wrong { path: path.to_owned(), mistakes, reads: config.reads }),
+        Err(mistakes) => Err(LoadError::Wrong { path: path.to_owned(), mistakes, reads: config.reads, unread }),
     }
 }
 

@@ -17,6 +17,8 @@ pub(super) struct Reader<'a> {
     pub owner: Owner,
     /// The files that values came from, or should have come from.
     pub reads: BTreeSet<PathBuf>,
+    /// One of them is there and could not be read, which may be otherwise at the next look.
+    pub unread: bool,
     /// Of the file, where things stand in one.
     pub lines: HashMap<At, u64>,
     mistakes: Vec<Noted>,
@@ -38,6 +40,7 @@ impl<'a> Reader<'a> {
             base,
             owner: Owner::File,
             reads: BTreeSet::new(),
+            unread: false,
             lines: HashMap::new(),
             mistakes: Vec::new(),
             warnings: Vec::new(),
@@ -104,6 +107,9 @@ pub(super) trait Typed: Sized {
     /// Whether a key with nothing behind it is as good as none.
     const EMPTY_IS_ABSENT: bool = true;
 
+    /// Whether its keys are the user's names.
+    const NAMED: bool = false;
+
     /// What a right value looks like: "a number such as 1.0".
     fn shape() -> String;
 
@@ -124,6 +130,18 @@ pub(super) struct Field {
     #[allow(dead_code, reason = "only the reference is made from it, and that only on demand")]
     pub shape: fn() -> String,
     pub inside: fn() -> &'static [Field],
+    /// Whether what is inside stands there under names of the user's.
+    pub named: bool,
+}
+
+impl Field {
+    /// Whether this is a value such as stands inside under a name.
+    fn has_such(&self, value: &Value) -> bool {
+        let is_known = |key: &String| (self.inside)().iter().any(|field| field.name == key);
+        let keys = value.as_object().into_iter().flat_map(Map::keys);
+        let (known, unknown): (Vec<_>, Vec<_>) = keys.partition(|key| is_known(key));
+        self.named && known.len() > unknown.len()
+    }
 }
 
 /// Declares a mapping as the user types it. The doc comment of a field is the help a user reads. `later` are keys
@@ -152,6 +170,7 @@ macro_rules! typed {
                         help: concat!($($help),+),
                         shape: <$type>::shape,
                         inside: <$type>::fields,
+                        named: <$type>::NAMED,
                     }),+]
                 }
             }
@@ -208,7 +227,7 @@ pub(super) fn refuse_unknown_keys(
     later: &[&str],
     reader: &mut Reader<'_>,
 ) {
-    for name in map.keys().filter(|name| fields.iter().all(|field| field.name != name.as_str())) {
+    for (name, value) in map.iter().filter(|(name, _)| fields.iter().all(|field| field.name != name.as_str())) {
         let shown = unknown_name(name);
         let section = || fields.iter().find(|field| (field.inside)().iter().any(|inner| inner.name == name));
         let glued =
@@ -217,6 +236,9 @@ pub(super) fn refuse_unknown_keys(
             format!("`{name}` is not supported yet")
         } else if let Some(section) = section() {
             format!("unknown key `{name}` here; it belongs inside `{}`", section.name)
+        } else if let Some(names) = fields.iter().find(|field| field.has_such(value)) {
+            // Documentation often shows a block by itself.
+            format!("unknown key `{shown}`; it looks like one of `{names}`, and belongs below it", names = names.name)
         } else if let Some(field) = glued() {
             format!("a space is missing after `{}:`", field.name)
         } else {
@@ -273,6 +295,8 @@ impl<T: Typed> Typed for Vec<T> {
 
 /// A mapping whose keys are the user's names.
 impl<T: Typed> Typed for BTreeMap<String, T> {
+    const NAMED: bool = true;
+
     fn shape() -> String {
         "a mapping from names".to_owned()
     }

@@ -47,12 +47,12 @@ impl Config {
                 continue;
             }
             let read = block.as_ref().map_err(Clone::clone).and_then(|block| {
-                read(name, block, env).map_err(|Mistakes(mistakes)| {
+                read(name, block, Secrets::Taken, env).map_err(|Mistakes(mistakes)| {
                     mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
                 })
             });
             let (provider, shown) = match read {
-                Ok(Read { provider, shown, warnings: of_block, .. }) => {
+                Ok(Read { provider, shown, warnings: of_block }) => {
                     warnings.extend(of_block.into_iter().map(|warning| format!("api: providers.{name}: {warning}")));
                     (provider, Shown { block: Some(shown), hides_stored: false })
                 }
@@ -70,25 +70,36 @@ struct Read {
     provider: Provider,
     /// The block with masks.
     shown: Block,
-    /// Where secrets themselves stand in it.
-    secrets: Vec<At>,
     warnings: Vec<String>,
 }
 
+/// What becomes of secrets that stand in a block themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Secrets {
+    Taken,
+    /// Nothing says how to encrypt them.
+    Refused,
+}
+
 /// All that is wrong is told by its path in the block.
-fn read(name: &str, block: &Block, env: Environment<'_>) -> Result<Read, Mistakes> {
+fn read(name: &str, block: &Block, secrets: Secrets, env: Environment<'_>) -> Result<Read, Mistakes> {
     let mut reader = Reader::new(Path::new(""), env);
     reader.owner = Owner::Api;
     let mut value = Value::Object(block.clone());
     let section = ProviderSection::read(&value, &At::default(), &mut reader).unwrap_or_default();
     let provider = provider::provider(name.to_owned(), section, &mut reader);
     mask(&mut value, reader.secrets());
-    let secrets = reader.secrets().to_vec();
+    if secrets == Secrets::Refused {
+        for at in reader.secrets().to_vec() {
+            reader
+                .mistake(&at, "is a secret, and nothing says how to encrypt it: write env.NAME, or set encryption_key");
+        }
+    }
     let warnings = reader.finish().map_err(at_its_name)?;
     let shown = value.as_object().cloned().unwrap_or_default();
     match provider {
-        Some(provider) => Ok(Read { provider, shown, secrets, warnings }),
-        None => Err(Mistakes(vec![mistake(NAME, "cannot be read")])),
+        Some(provider) => Ok(Read { provider, shown, warnings }),
+        None => Err(Mistakes(vec![mistake(PROVIDER_NAME, "cannot be read")])),
     }
 }
 
@@ -96,22 +107,14 @@ fn read(name: &str, block: &Block, env: Environment<'_>) -> Result<Read, Mistake
 fn at_its_name(Mistakes(mut mistakes): Mistakes) -> Mistakes {
     let whole = At::default().to_string();
     for mistake in mistakes.iter_mut().filter(|mistake| mistake.path == whole) {
-        mistake.path = NAME.to_owned();
+        mistake.path = PROVIDER_NAME.to_owned();
     }
     Mistakes(mistakes)
 }
 
-/// What is wrong with a block. `may_hold_secrets`: else only references to the environment.
-pub fn read_block(name: &str, block: &Block, may_hold_secrets: bool) -> Result<(), Mistakes> {
-    let Read { secrets, .. } = read(name, block, &environment)?;
-    let refused = secrets.iter().filter(|_| !may_hold_secrets).map(|at| {
-        mistake(
-            &at.to_string(),
-            "is a secret, and nothing says how to encrypt it: write env.NAME, or set encryption_key",
-        )
-    });
-    let refused: Vec<Mistake> = refused.collect();
-    if refused.is_empty() { Ok(()) } else { Err(Mistakes(refused)) }
+/// What is wrong with a block.
+pub fn read_block(name: &str, block: &Block, secrets: Secrets) -> Result<(), Mistakes> {
+    read(name, block, secrets, &environment).map(|_| ())
 }
 
 /// In the place of one that cannot be read, so that its callers are told that it is out of use rather than that there is
@@ -144,7 +147,7 @@ fn mask(value: &mut Value, secrets: &[At]) {
 }
 
 /// The member of a request that names the provider.
-const NAME: &str = "provider";
+pub const PROVIDER_NAME: &str = "provider";
 /// What an answer has beside the block, so that it can be sent back as it came.
 const ONLY_SHOWN: [&str; 4] = ["source", "state", "trouble", "hides_stored"];
 
@@ -162,7 +165,7 @@ pub fn submitted(body: &[u8], addressed: Option<&str>) -> Result<(String, Block)
     for name in ONLY_SHOWN {
         block.remove(name);
     }
-    let named = block.remove(NAME);
+    let named = block.remove(PROVIDER_NAME);
     let message = match (named, addressed) {
         (Some(Value::String(name)), None) => return Ok((name, block)),
         (Some(Value::String(name)), Some(addressed)) if name == addressed => return Ok((name, block)),
@@ -172,9 +175,9 @@ pub fn submitted(body: &[u8], addressed: Option<&str>) -> Result<(String, Block)
         (None, None) => "is missing; it names the provider",
     };
     // Whatever else is wrong is told along with it.
-    let rest = read("unnamed", &block, &environment).err().filter(|_| addressed.is_none());
+    let rest = read("unnamed", &block, Secrets::Taken, &environment).err().filter(|_| addressed.is_none());
     let rest = rest.into_iter().flat_map(|Mistakes(mistakes)| mistakes);
-    Err(Mistakes([mistake(NAME, message)].into_iter().chain(rest).collect()))
+    Err(Mistakes([mistake(PROVIDER_NAME, message)].into_iter().chain(rest).collect()))
 }
 
 fn mistake(path: &str, message: impl Into<String>) -> Mistake {

@@ -53,6 +53,12 @@ pub fn of<'a>(snapshot: &Snapshot, path: &'a str, headers: &HeaderMap) -> Result
     }
 }
 
+/// The path behind the name of a provider.
+pub fn below(path: &str) -> &str {
+    let Some(rest) = path.strip_prefix(PROVIDERS) else { return path };
+    rest.find('/').map_or("", |slash| &rest[slash..])
+}
+
 fn provider(snapshot: &Snapshot, name: &str) -> Result<Arc<Target>, Failure> {
     snapshot.provider(name).cloned().ok_or_else(|| {
         Failure::new(FailureKind::NotFound, format!("there is no provider `{name}`")).code("provider_not_found")

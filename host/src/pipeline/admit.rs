@@ -57,7 +57,10 @@ where
     let snapshot = gateway.live.current();
     let Found { addressee, route, parameters } = match find(&snapshot, &method, uri.path(), &headers, &mut record) {
         Ok(found) => found,
-        Err(failure) => return Err(Box::new(Failed { failure, route: None, moment, record })),
+        Err(failure) => {
+            let route = snapshot.nearest_route(addressee::below(uri.path()), &headers).cloned();
+            return Err(Box::new(Failed { failure, route, moment, record }));
+        }
     };
     record.operation = route.operation.name();
     let limits = &snapshot.config.limits;

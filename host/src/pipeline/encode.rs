@@ -159,7 +159,7 @@ pub fn answer(admitted: Admitted, reply: Reply) -> Response<ReplyBody> {
 /// A request that failed before anything was sent to the caller.
 pub struct Failed {
     pub failure: Failure,
-    /// None where the request never got to one; the canonical dialect is spoken then.
+    /// The nearest one where the request never got to any; without one, the canonical dialect is spoken.
     pub route: Option<Arc<ClientRoute>>,
     pub moment: Moment,
     pub record: Record,

@@ -8,7 +8,7 @@ use super::route;
 use crate::config::{Model, Prices, RequestKind};
 use crate::error::{Failure, FailureKind};
 use crate::operation::Operation;
-use crate::snapshot::Target;
+use crate::snapshot::{Names, Target};
 use futures_util::future::join_all;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -31,8 +31,8 @@ pub async fn answer(gateway: &Gateway, call: &Call) -> Result<String, Failure> {
     };
     let names = join_all(targets.iter().map(|target| names(gateway, call, target))).await;
     let mut models = BTreeMap::new();
-    for (target, names) in targets.into_iter().zip(names) {
-        for name in names {
+    for (target, names) in targets.into_iter().zip(&names) {
+        for name in names.iter() {
             let id = match call.addressee.is_by_path() {
                 true => name.clone(),
                 false => format!("{}/{name}", target.config.name),
@@ -71,19 +71,19 @@ fn allowed(target: &Arc<Target>) -> Result<&Arc<Target>, Failure> {
 }
 
 /// What the configuration names, else what the service does; and what keys call some of them.
-async fn names(gateway: &Gateway, call: &Call, target: &Arc<Target>) -> Vec<String> {
-    let configured: Vec<String> = target.config.model_names().map(str::to_owned).collect();
+async fn names(gateway: &Gateway, call: &Call, target: &Arc<Target>) -> Names {
+    let configured: Names = Arc::new(target.config.model_names().map(str::to_owned).collect());
     let can_be_asked = || target.ready.as_ref().is_ok_and(|ready| ready.serves(KIND)) && allowed(target).is_ok();
     let models = match configured.is_empty() && can_be_asked() {
         false => configured,
         true => target.listing.names(ask::ask(gateway, call, target)).await,
     };
-    models.into_iter().chain(target.config.aliases().map(str::to_owned)).collect()
+    Arc::new(models.iter().cloned().chain(target.config.aliases().map(str::to_owned)).collect())
 }
 
 struct Entry<'a> {
     id: String,
-    name: String,
+    name: &'a str,
     target: &'a Target,
 }
 
@@ -109,6 +109,8 @@ fn metadata(model: &Model) -> Map<String, Value> {
         ("output_cost_per_mil_tokens", price(|prices| prices.output)),
         ("input_cache_read_cost_per_mil_tokens", price(|prices| prices.cache_read)),
         ("input_cache_write_cost_per_mil_tokens", price(|prices| prices.cache_write)),
+        ("input_cache_write_5m_cost_per_mil_tokens", price(|prices| prices.cache_write_5m)),
+        ("input_cache_write_1h_cost_per_mil_tokens", price(|prices| prices.cache_write_1h)),
         ("max_input_tokens", max_input_tokens.map(Value::from)),
         ("max_output_tokens", max_output_tokens.map(Value::from)),
         ("deprecation_date", model.deprecation_date.as_ref().map(|day| json!(day))),

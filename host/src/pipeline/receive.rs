@@ -5,6 +5,7 @@ mod bytes;
 mod patience;
 
 pub use self::bytes::ByteReply;
+pub use patience::asked_for_ms;
 
 use super::adapt;
 use super::attempt::Attempt;

@@ -203,7 +203,7 @@ fn targets<'a>(snapshot: &'a Snapshot, name: &'a str, lineup: &mut Lineup) -> (V
     let by_default = snapshot.config.routing.strategy;
     let listing = || {
         let aim = |target| Aimed { target, model: Some(name), weight: None };
-        snapshot.serving_model(name).iter().map(aim).collect::<Vec<_>>()
+        snapshot.serving_model(name).into_iter().map(aim).collect::<Vec<_>>()
     };
     if let Some(route) = snapshot.config.models.get(name) {
         let strategy = route.strategy.unwrap_or(by_default);

@@ -6,7 +6,7 @@ mod ring;
 mod round;
 mod verdict;
 
-pub use ring::{Ring, Turned};
+pub use ring::{Ring, Turned, slot};
 pub use verdict::Verdict;
 
 use super::attempt::{Answered, Attempt};
@@ -214,7 +214,7 @@ impl Tries<'_> {
     }
 }
 
-fn resting(choice: &Choice, pause: Duration) -> Failure {
+pub fn resting(choice: &Choice, pause: Duration) -> Failure {
     let name = &choice.target.config.name;
     let message =
         format!("the provider `{name}` asked to be left alone for another {:.0} s", pause.as_secs_f64().ceil());

@@ -34,6 +34,11 @@ pub struct CompileLimits {
     pub memory_bytes: usize,
 }
 
+/// Why a component that may be good was not compiled.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct OutOfBounds(String);
+
 /// A private folder of machine code.
 pub struct Artifacts {
     limits: CompileLimits,
@@ -62,6 +67,7 @@ impl Artifacts {
         let code = match compile_apart(wasm, self.limits).await {
             Apart::Compiled(code) => code,
             Apart::Failed(reason) => return Err(wasmtime::Error::msg(reason)),
+            Apart::OutOfBounds(reason) => return Err(wasmtime::Error::new(OutOfBounds(reason))),
             Apart::NoProcess => super::engine::compile(wasm)?,
         };
         if let Some(path) = path {
@@ -117,9 +123,9 @@ async fn compile_apart(wasm: &[u8], limits: CompileLimits) -> Apart {
     };
     match tokio::time::timeout(limits.time, compiling).await {
         Ok(Ok(output)) if output.status.success() => Apart::Compiled(output.stdout),
-        Ok(Ok(output)) => Apart::Failed(limits.reason(output.status, &String::from_utf8_lossy(&output.stderr))),
-        Ok(Err(error)) => Apart::Failed(error.to_string()),
-        Err(_) => Apart::Failed(format!(
+        Ok(Ok(output)) => limits.failure(output.status, &String::from_utf8_lossy(&output.stderr)),
+        Ok(Err(error)) => Apart::OutOfBounds(error.to_string()),
+        Err(_) => Apart::OutOfBounds(format!(
             "that takes longer than the {} s that it may; raise plugins.compile_timeout_seconds, or make it smaller",
             limits.time.as_secs_f64()
         )),
@@ -128,23 +134,26 @@ async fn compile_apart(wasm: &[u8], limits: CompileLimits) -> Apart {
 
 impl CompileLimits {
     /// Why a compiler failed. One that ran out of memory is ended in the middle of whatever it did.
-    fn reason(&self, status: ExitStatus, said: &str) -> String {
+    fn failure(&self, status: ExitStatus, said: &str) -> Apart {
         let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
         if status.code() == Some(REFUSED) && !said.contains("out of memory") {
-            return said;
+            return Apart::Failed(said);
         }
-        format!(
+        Apart::OutOfBounds(format!(
             "the compiler ended with {status}: {said}; it may use {} MB, and if those are too few, raise \
              plugins.compile_memory_mb",
             self.memory_bytes >> 20
-        )
+        ))
     }
 }
 
 /// What came of compiling in another process.
 enum Apart {
     Compiled(Vec<u8>),
+    /// The component is at fault.
     Failed(String),
+    /// It took more than it may, or was ended by somebody else. Another time it may go well.
+    OutOfBounds(String),
     /// The system allows no process.
     NoProcess,
 }

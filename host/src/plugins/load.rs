@@ -1,7 +1,7 @@
 //! How a file becomes a plugin: read, checked, compiled, linked and introduced. Scripts take the same way from where they
 //! have an engine (`script.rs`).
 
-use super::artifact::{Artifacts, CompileLimits};
+use super::artifact::{Artifacts, CompileLimits, OutOfBounds};
 use super::engine::{MAX_INSTANCES, Serving};
 use super::exports::Indices;
 use super::fault::Fault;
@@ -138,4 +138,21 @@ pub enum LoadError {
     BadName(String),
     #[error("the plugin says that its version is {0:?}; it must be a semantic version such as 1.4.2")]
     BadVersion(String),
+}
+
+impl LoadError {
+    /// Whether the same file may do on another day: the machine had no file descriptor, no time or no memory for it.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            LoadError::Read(_) => true,
+            LoadError::Compile(error) => error.is::<OutOfBounds>(),
+            LoadError::Refused(_)
+            | LoadError::Link(_)
+            | LoadError::Contract(_)
+            | LoadError::Script(_)
+            | LoadError::Describe(_)
+            | LoadError::BadName(_)
+            | LoadError::BadVersion(_) => false,
+        }
+    }
 }

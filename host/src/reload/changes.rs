@@ -1,7 +1,7 @@
 //! Changes that come through the admin API: one at a time, like those on disk, and each of them whole or not at all.
 
-use super::{Reloader, sentences};
-use crate::config::{self, Block, Loaded, Mistakes, Stored};
+use super::Reloader;
+use crate::config::{self, Block, Loaded, Mistake, Mistakes, Stored};
 use crate::snapshot::{Snapshot, Trouble};
 use crate::store::StoreError;
 use crate::telemetry::ReloadOutcome;
@@ -38,8 +38,9 @@ pub enum Refusal {
     Missing(String),
     #[error("{0}")]
     Wrong(Mistakes),
-    #[error("{}", sentences(.0))]
-    Trouble(Vec<Trouble>),
+    /// The block is right, but what it asks for would not work.
+    #[error("{0}")]
+    Unusable(Mistakes),
     #[error("the store holds {MOST_STORED} providers already")]
     Full,
     #[error(transparent)]
@@ -117,7 +118,7 @@ impl Reloader {
     }
 
     async fn keep(&mut self, name: String, block: Block) -> Result<(), Refusal> {
-        config::read_block(&name, &block, self.store.seals()).map_err(Refusal::Wrong)?;
+        config::read_block(&name, &block, self.store.secrets()).map_err(Refusal::Wrong)?;
         let mut stored = self.stored.clone();
         stored.blocks.insert(name.clone(), Ok(block.clone()));
         let next = self.prepare(&stored, &name).await?;
@@ -145,14 +146,13 @@ impl Reloader {
     async fn prepare(&self, stored: &Stored, name: &str) -> Result<Snapshot, Refusal> {
         let Loaded { config, warnings } = self.from_file.with_stored(stored);
         let place = config.providers.get(name).map(|provider| provider.place());
-        let is_own = |path: &str| place.as_deref() == Some(path);
+        let is_own = |trouble: &Trouble| place.as_ref() == Some(&trouble.of);
         let next = self.build(Some(Arc::new(config)), self.files.plugins()).await;
-        let mut troubles = self.added_troubles(&next);
-        let own = next.troubles.iter().filter(|trouble| is_own(&trouble.path) && !troubles.contains(trouble));
-        let own: Vec<Trouble> = own.cloned().collect();
-        troubles.extend(own);
-        if !troubles.is_empty() {
-            return Err(Refusal::Trouble(troubles));
+        let others = self.added_troubles(&next).into_iter().filter(|trouble| !is_own(trouble));
+        let own = next.troubles.iter().filter(|trouble| is_own(trouble));
+        let mistakes: Vec<Mistake> = own.map(in_its_block).chain(others.map(elsewhere)).collect();
+        if !mistakes.is_empty() {
+            return Err(Refusal::Unusable(Mistakes(mistakes)));
         }
         for warning in warnings.iter().filter(|warning| place.as_ref().is_some_and(|place| warning.starts_with(place)))
         {
@@ -163,9 +163,19 @@ impl Reloader {
 
     fn swap_stored(&mut self, stored: Stored, next: Snapshot) {
         self.stored = stored;
-        self.live.swap(next);
+        self.swap(next);
         self.metrics.reload(ReloadOutcome::Swapped);
         // What did not fit may fit now.
         self.files.look_again();
     }
+}
+
+/// By its place in the block, as what is wrong with the block is told.
+fn in_its_block(trouble: &Trouble) -> Mistake {
+    let path = if trouble.at.is_empty() { config::PROVIDER_NAME } else { &trouble.at };
+    Mistake { path: path.to_owned(), line: None, message: trouble.message.clone() }
+}
+
+fn elsewhere(trouble: Trouble) -> Mistake {
+    Mistake { path: trouble.path(), line: None, message: trouble.message }
 }

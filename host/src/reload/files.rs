@@ -1,13 +1,16 @@
 //! What lies in the plugins folder, and what was made of it.
 
-use crate::plugins::{self, Plugin, Runtime, extension, is_component};
+mod config;
+mod stamp;
+
+use crate::plugins::{self, LoadError, Plugin, Runtime, extension, is_component};
+use config::ConfigFiles;
+use stamp::{Stamp, stamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 /// A change on disk, in the order in which changes are taken.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,14 +20,6 @@ pub enum FileChange {
     ScriptWritten(PathBuf),
     Configuration(PathBuf),
     Removed(PathBuf),
-}
-
-/// Enough to see that a file may have changed; whether it has, its digest tells.
-#[derive(Clone, PartialEq)]
-struct Stamp {
-    modified: Option<SystemTime>,
-    size: u64,
-    inode: u64,
 }
 
 /// A file of the folder.
@@ -38,80 +33,86 @@ struct Entry {
     previous: Option<Arc<Plugin>>,
     /// It was refused for what stood around it, not for what it is: another change may make it fit.
     retry: bool,
+    /// It is looked at with the next look, changed or not.
+    again: bool,
+    /// Why it could not be read the last time.
+    unread: Option<String>,
+    /// How often these bytes could not be compiled in time, or for want of memory.
+    hard_to_compile: u32,
 }
+
+/// What takes minutes to compile must not do so after each change for ever.
+const MOST_COMPILATIONS: u32 = 3;
 
 pub struct Files {
     folder: PathBuf,
     entries: BTreeMap<PathBuf, Entry>,
-    config: ConfigFiles,
+    pub config: ConfigFiles,
+    /// Why the folder could not be looked through the last time.
+    blind: Option<String>,
 }
 
-/// The configuration, and what it reads.
-#[derive(Default)]
-struct ConfigFiles {
-    /// None: it is to be looked at.
-    stamp: Option<Stamp>,
-    /// Files with secrets or certificates, as they were when it was read.
-    reads: BTreeMap<PathBuf, Option<Stamp>>,
-    /// As with plugins.
-    retry: bool,
+impl Entry {
+    /// It could not be read, and is tried again with the next look unless it is to blame for that: nothing need change on
+    /// the disk for it to be readable. False where the reason is known already.
+    fn unread(&mut self, error: &LoadError) -> bool {
+        self.again = error.may_pass();
+        self.digest.clear();
+        let reason = Some(error.to_string());
+        let known = std::mem::replace(&mut self.unread, reason);
+        known != self.unread
+    }
 }
 
 impl Files {
     pub fn new(folder: PathBuf, config_file: Option<&Path>, reads: &BTreeSet<PathBuf>) -> Self {
-        let config = ConfigFiles { stamp: config_file.and_then(look_at), ..ConfigFiles::default() };
-        let mut files = Files { folder, entries: BTreeMap::new(), config };
-        files.configuration_reads(reads);
-        files
-    }
-
-    /// What the configuration was made from beside its own file, whether it was good or not.
-    pub fn configuration_reads(&mut self, reads: &BTreeSet<PathBuf>) {
-        let mut before = std::mem::take(&mut self.config.reads);
-        // What was looked at before it was read counts: a file that changed meanwhile is read again.
-        let stamp = |file: &PathBuf| before.remove(file).unwrap_or_else(|| look_at(file));
-        self.config.reads = reads.iter().cloned().zip(reads.iter().map(stamp)).collect();
+        let config = ConfigFiles::new(config_file, reads);
+        Files { folder, entries: BTreeMap::new(), config, blind: None }
     }
 
     /// What may have changed since the last look.
     pub fn changes(&mut self, config_file: Option<&Path>) -> Vec<FileChange> {
-        let mut changes = Vec::new();
+        let mut changes = self.plugin_changes();
+        let config = config_file.filter(|file| self.config.may_have_changed(file));
+        changes.extend(config.map(|file| FileChange::Configuration(file.to_owned())));
+        changes.sort();
+        changes
+    }
+
+    fn plugin_changes(&mut self) -> Vec<FileChange> {
         let present = match self.scan() {
             Ok(present) => present,
             Err(error) => {
                 // No sight of the folder is no sign that it is empty: out of file descriptors, above all.
-                tracing::error!(folder = %self.folder.display(), %error, "the plugins folder cannot be looked through");
-                return changes;
+                let error = error.to_string();
+                if self.blind.as_ref() != Some(&error) {
+                    tracing::error!(folder = %self.folder.display(), error, "the plugins folder cannot be looked through");
+                }
+                self.blind = Some(error);
+                return Vec::new();
             }
         };
+        self.blind = None;
+        let mut changes = Vec::new();
         for (file, stamp) in &present {
             let entry = self.entries.entry(file.clone()).or_default();
-            if entry.stamp.as_ref() != Some(stamp) {
-                entry.stamp = Some(stamp.clone());
+            let is_other = stamp.is_none() || entry.stamp != *stamp;
+            if is_other {
+                entry.stamp = stamp.clone();
+                entry.hard_to_compile = 0;
+            }
+            if std::mem::take(&mut entry.again) || is_other {
                 let written = if is_component(file) { FileChange::Written } else { FileChange::ScriptWritten };
                 changes.push(written(file.clone()));
             }
         }
         let gone = self.entries.keys().filter(|file| !present.contains_key(*file));
         changes.extend(gone.cloned().map(FileChange::Removed));
-        if let Some(file) = config_file {
-            let stamp = look_at(file);
-            let mut reads_other = false;
-            for (file, stamp) in &mut self.config.reads {
-                let before = std::mem::replace(stamp, look_at(file));
-                reads_other |= before != *stamp;
-            }
-            // A configuration that is being replaced is missing for a moment.
-            if stamp.is_some() && (stamp != self.config.stamp || reads_other) {
-                self.config.stamp = stamp;
-                changes.push(FileChange::Configuration(file.to_owned()));
-            }
-        }
-        changes.sort();
         changes
     }
 
-    fn scan(&self) -> io::Result<BTreeMap<PathBuf, Stamp>> {
+    /// The files that are there; without a stamp where one cannot be looked at, which is no reason to see no other.
+    fn scan(&self) -> io::Result<BTreeMap<PathBuf, Option<Stamp>>> {
         let entries = match fs::read_dir(&self.folder) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
             entries => entries?,
@@ -119,10 +120,12 @@ impl Files {
         let mut present = BTreeMap::new();
         for entry in entries {
             let path = entry?.path();
-            if (is_component(&path) || self.is_script(&path))
-                && let Some(stamp) = stamp(&path)?
-            {
-                present.insert(path, stamp);
+            if is_component(&path) || self.is_script(&path) {
+                match stamp(&path) {
+                    Ok(None) => {}
+                    Ok(Some(stamp)) => _ = present.insert(path, Some(stamp)),
+                    Err(_) => _ = present.insert(path, None),
+                }
             }
         }
         Ok(present)
@@ -168,13 +171,14 @@ impl Files {
         runtime: &Runtime,
         generation: u64,
     ) -> Option<Result<Arc<Plugin>, String>> {
-        let bytes = match plugins::read(file) {
+        let read = plugins::read(file);
+        let entry = self.entries.entry(file.to_owned()).or_default();
+        let bytes = match read {
             Ok(bytes) => bytes,
-            Err(error) => return Some(Err(error.to_string())),
+            Err(error) => return entry.unread(&error).then(|| Err(error.to_string())),
         };
         let digest = plugins::digest(&bytes);
-        let entry = self.entries.entry(file.to_owned()).or_default();
-        entry.retry = false;
+        (entry.retry, entry.unread) = (false, None);
         if entry.digest == digest {
             return None;
         }
@@ -195,7 +199,12 @@ impl Files {
         };
         let plugin = match loaded {
             Ok(plugin) => plugin,
-            Err(error) => return Some(Err(error.to_string())),
+            Err(error) => {
+                if error.may_pass() {
+                    self.was_hard_to_compile(file);
+                }
+                return Some(Err(error.to_string()));
+            }
         };
         let Some(other) = self.clash(file, &plugin) else { return Some(Ok(Arc::new(plugin))) };
         let reason = format!("{plugin:?} is already loaded from {}; give this file another version", other.display());
@@ -207,19 +216,24 @@ impl Files {
     pub fn does_not_fit(&mut self, file: &Path) {
         match self.entries.get_mut(file) {
             Some(entry) => entry.retry = true,
-            None => self.config.retry = true,
+            None => self.config.does_not_fit(),
         }
+    }
+
+    /// The machine may have had too much to do; after the next change that was taken it is tried again, if not too often.
+    fn was_hard_to_compile(&mut self, file: &Path) {
+        let entry = self.entries.entry(file.to_owned()).or_default();
+        entry.hard_to_compile += 1;
+        entry.retry = entry.hard_to_compile < MOST_COMPILATIONS;
     }
 
     /// Something has changed: what did not fit may fit now.
     pub fn look_again(&mut self) {
         for entry in self.entries.values_mut().filter(|entry| entry.retry) {
-            (entry.stamp, entry.retry) = (None, false);
+            (entry.again, entry.retry) = (true, false);
             entry.digest.clear();
         }
-        if std::mem::take(&mut self.config.retry) {
-            self.config.stamp = None;
-        }
+        self.config.look_again();
     }
 
     /// Another file with a plugin of this name and version.
@@ -293,18 +307,4 @@ fn with_their_engines(plugins: Vec<Arc<Plugin>>) -> Vec<Arc<Plugin>> {
     let is_run =
         |plugin: &Plugin| plugin.script.is_none() || plugins.iter().any(|engine| engine.runs(extension(&plugin.file)));
     plugins.iter().filter(|plugin| is_run(plugin)).cloned().collect()
-}
-
-/// None where there is no such file.
-fn stamp(file: &Path) -> io::Result<Option<Stamp>> {
-    let metadata = match fs::metadata(file) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        metadata => metadata?,
-    };
-    let stamp = Stamp { modified: metadata.modified().ok(), size: metadata.len(), inode: metadata.ino() };
-    Ok(metadata.is_file().then_some(stamp))
-}
-
-fn look_at(file: &Path) -> Option<Stamp> {
-    stamp(file).ok().flatten()
 }

@@ -63,10 +63,8 @@ impl Failed {
     pub fn status(&self) -> StatusCode {
         self.kind.reply().0
     }
-}
 
-impl From<Mistakes> for Failed {
-    fn from(Mistakes(mut mistakes): Mistakes) -> Self {
+    fn of_mistakes(kind: Kind, code: &'static str, Mistakes(mut mistakes): Mistakes) -> Self {
         let count = mistakes.len();
         mistakes.truncate(MOST_MISTAKES);
         let message = match mistakes.as_slice() {
@@ -74,7 +72,13 @@ impl From<Mistakes> for Failed {
             told if told.len() < count => format!("{count} mistakes, the first of which are: {}", in_one_line(told)),
             told => format!("{count} mistakes: {}", in_one_line(told)),
         };
-        Failed { mistakes, ..Failed::new(Kind::Invalid, "invalid_provider", message) }
+        Failed { mistakes, ..Failed::new(kind, code, message) }
+    }
+}
+
+impl From<Mistakes> for Failed {
+    fn from(mistakes: Mistakes) -> Self {
+        Failed::of_mistakes(Kind::Invalid, "invalid_provider", mistakes)
     }
 }
 
@@ -86,11 +90,13 @@ impl From<Refusal> for Failed {
     fn from(refusal: Refusal) -> Self {
         let (kind, code) = match refusal {
             Refusal::Wrong(mistakes) => return mistakes.into(),
+            Refusal::Unusable(mistakes) => {
+                return Failed::of_mistakes(Kind::DoesNotFit, "provider_unusable", mistakes);
+            }
             Refusal::Exists(_) => (Kind::Conflict, "provider_exists"),
             Refusal::InFile(_) => (Kind::Conflict, "provider_in_file"),
             Refusal::Full => (Kind::Conflict, "store_full"),
             Refusal::Missing(_) => (Kind::NotFound, "provider_not_found"),
-            Refusal::Trouble(_) => (Kind::DoesNotFit, "provider_unusable"),
             Refusal::Store(StoreError::Shut(_)) => (Kind::Unavailable, "store_unavailable"),
             Refusal::Store(StoreError::Failed(_)) => (Kind::Internal, "store_failed"),
             Refusal::Stopped => (Kind::Unavailable, "changes_not_taken"),

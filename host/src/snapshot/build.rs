@@ -1,21 +1,19 @@
 //! Makes a generation from a configuration and the plugins that are loaded. Nothing here can fail as a whole: what cannot
 //! be set up is a trouble, and whether troubles are acceptable is for the one who asked.
 
-use super::listing::Listing;
-use super::place::{self, Origin};
+mod provider;
+
 use super::routes::{ClientRoute, Routes, Speaker};
-use super::templates::Templates;
-use super::{Alive, PolicyUse, Ready, Snapshot, Target};
-use crate::config::{self, Callers, Config, Isolation, PluginRequest, RequestKind};
+use super::trouble::Trouble;
+use super::{Alive, PolicyUse, Snapshot, Target};
+use crate::config::{self, Callers, Config, Isolation, PluginRequest};
 use crate::operation::Operation;
 use crate::plugins::api::client::Route;
 use crate::plugins::api::policy::Phases;
 use crate::plugins::{CallError, Configured, Kind, Plugin, Watcher};
-use crate::vitals::Vitals;
 use http::{HeaderName, Method};
 use serde_json::{Map, Value};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fmt;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// What a generation is made from.
@@ -26,20 +24,6 @@ pub struct Ingredients<'a> {
     /// Configured plugins that stay the same are taken over, warm instances and all.
     pub previous: Option<&'a Snapshot>,
     pub watcher: Watcher,
-}
-
-/// Something that could not be set up.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Trouble {
-    /// Where in the configuration, or which plugin.
-    pub path: String,
-    pub message: String,
-}
-
-impl fmt::Display for Trouble {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}: {}", self.path, self.message)
-    }
 }
 
 impl Snapshot {
@@ -112,8 +96,8 @@ struct Builder<'a> {
 
 impl Builder<'_> {
     /// Notes a trouble and gives its message back.
-    fn trouble(&mut self, path: String, message: String) -> String {
-        self.troubles.push(Trouble { path, message: message.clone() });
+    fn trouble(&mut self, of: String, message: String) -> String {
+        self.troubles.push(Trouble::about(of, message.clone()));
         message
     }
 
@@ -199,67 +183,6 @@ impl Builder<'_> {
             mounted.map_err(|message| format!("none of its routes is mounted: {message}"))?;
         }
         Ok(())
-    }
-
-    /// A provider, usable or not. Where its keys went before by a plugin's word, they go, or nowhere.
-    async fn target(&mut self, provider: Arc<config::Provider>) -> Target {
-        let before = self.previous.and_then(|previous| previous.provider(&provider.name));
-        let before = before.filter(|before| before.config == provider);
-        let home = before.and_then(|before| before.home.clone());
-        let ready = match (self.provider(&provider).await, &home) {
-            (Ok(ready), Some(home)) => home.check(ready),
-            (ready, _) => ready,
-        };
-        let ready = ready.map(Arc::new).map_err(|message| self.trouble(provider.place(), message));
-        let home = home.or_else(|| Origin::of_keys(&provider, ready.as_ref().ok()?));
-        let vitals = before.map_or_else(|| Arc::new(Vitals::of(&provider)), |before| before.vitals.clone());
-        Target { config: provider, home, ready, vitals, listing: Listing::default() }
-    }
-
-    async fn provider(&mut self, provider: &config::Provider) -> Result<Ready, String> {
-        if let Some(reason) = &provider.unusable {
-            return Err(reason.clone());
-        }
-        let plugin = self.find(&provider.plugin, Kind::Provider)?;
-        if !provider.path_overrides.is_empty() && plugin.has_fixed_paths() {
-            return Err(format!(
-                "custom_provider_config.request_path_overrides: {plugin:?} makes its paths from more than the \
-                 operation, so nothing can take their place; remove it"
-            ));
-        }
-        let preset = place::preset(&plugin, provider).await?;
-        let settings = match &preset {
-            Some(preset) => place::lay_over(preset, &provider.settings)?,
-            None => provider.settings.clone(),
-        };
-        let configured = self.configure(plugin, &settings, provider.isolation).await?;
-        let capabilities = configured.capabilities().await.map_err(in_words)?;
-        let needs_key = preset.as_ref().map_or(capabilities.needs_key, |preset| preset.needs_key);
-        let key_less = provider.key_less.unwrap_or(!needs_key);
-        if !key_less && provider.keys.is_empty() {
-            return Err(
-                "it has no keys; add one under `keys`, or say `custom_provider_config: {is_key_less: true}`".to_owned()
-            );
-        }
-        let base_url = place::base_url(provider, preset.as_ref(), capabilities.default_base_url.as_deref())?;
-        let headers = self.header_templates(provider).await?;
-        let is_served = |kind: &RequestKind| capabilities.operations.contains(&kind.to_string());
-        let operations: BTreeSet<RequestKind> = RequestKind::all().into_iter().filter(is_served).collect();
-        // One without a key may answer by itself, and needs no address then.
-        if base_url.is_none() && !key_less && !place::is_anywhere(provider, &operations) {
-            return Err("network_config.base_url: is missing, and neither the plugin nor a preset says where the \
-                        service is"
-                .to_owned());
-        }
-        Ok(Ready { plugin: configured, operations, capabilities, base_url, key_less, headers })
-    }
-
-    /// The provider's header templates, with the plugin that renders them.
-    async fn header_templates(&mut self, provider: &config::Provider) -> Result<Option<Templates>, String> {
-        let Some(headers) = &provider.headers else { return Ok(None) };
-        let plugin = self.find(&headers.plugin, Kind::Headers)?;
-        let plugin = self.configure(plugin, &Map::new(), Isolation::Shared).await?;
-        Templates::of(plugin, provider, &headers.templates, self.callers).await.map(Some)
     }
 
     async fn policies(&mut self, policies: &[config::Policy]) -> Vec<PolicyUse> {

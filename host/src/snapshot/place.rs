@@ -11,14 +11,14 @@ use std::collections::BTreeSet;
 /// The compatible service that the configuration names, as the plugin knows it.
 pub async fn preset(plugin: &Plugin, provider: &config::Provider) -> Result<Option<Preset>, String> {
     let Some(name) = &provider.preset else { return Ok(None) };
-    let presets = plugin.presets().await.map_err(|fault| format!("preset: {plugin:?}: {fault}"))?;
+    let presets = plugin.presets().await.map_err(|fault| format!("{plugin:?}: {fault}"))?;
     if let Some(preset) = presets.iter().find(|preset| preset.name == *name) {
         return Ok(Some(preset.clone()));
     }
     let known: Vec<&str> = presets.iter().map(|preset| preset.name.as_str()).collect();
     match known.is_empty() {
-        true => Err(format!("preset: the plugin `{}` has no presets", provider.plugin.name)),
-        false => Err(format!("preset: there is no preset `{name}`; the plugin has {}", known.join(", "))),
+        true => Err(format!("the plugin `{}` has no presets", provider.plugin.name)),
+        false => Err(format!("there is no preset `{name}`; the plugin has {}", known.join(", "))),
     }
 }
 

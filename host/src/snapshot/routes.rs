@@ -37,6 +37,10 @@ impl ClientRoute {
         }
     }
 
+    fn is_for(&self, headers: &HeaderMap) -> bool {
+        self.header.as_ref().is_none_or(|header| headers.contains_key(header))
+    }
+
     /// All paths on which it is found.
     fn paths(&self) -> impl Iterator<Item = String> {
         let without_version = self.path.strip_prefix("/v1/").map(|path| format!("{PROXY}/{path}"));
@@ -126,15 +130,22 @@ impl Routes {
             Some(operation) => RouteError::NotServed(operation),
             None => RouteError::NoSuchPath,
         })?;
-        let serves = |route: &&Arc<ClientRoute>| {
-            route.method == method && route.header.as_ref().is_none_or(|header| headers.contains_key(header))
-        };
+        let serves = |route: &&Arc<ClientRoute>| route.method == method && route.is_for(headers);
         let Some(route) = found.value.iter().find(serves) else {
             let mut methods: Vec<&str> = found.value.iter().map(|route| route.method.as_str()).collect();
             methods.dedup();
             return Err(RouteError::OtherMethod(methods.join(", ")));
         };
         Ok(Served { route, parameters: owned(&found.params) })
+    }
+
+    /// Whoever asks for a path that is not served speaks the dialect of the longest one above it that is.
+    pub fn nearest(&self, path: &str, headers: &HeaderMap) -> Option<&Arc<ClientRoute>> {
+        let is_above =
+            |above: &str| path.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        let (_, routes) =
+            self.table.iter().filter(|(above, _)| is_above(above)).max_by_key(|(above, _)| above.len())?;
+        routes.iter().find(|route| route.is_for(headers))
     }
 }
 
@@ -230,6 +241,18 @@ mod tests {
         };
         assert_eq!(dialect(&with).as_deref(), Some("other"));
         assert_eq!(dialect(&HeaderMap::new()).as_deref(), Some("openai-chat"));
+    }
+
+    #[test]
+    fn the_nearest_route_is_the_longest_path_above() {
+        let mut routes = Routes::canonical();
+        let deeper = ClientRoute { dialect: "other".to_owned(), ..chat_at("/v1/models/other") };
+        routes.mount(vec![deeper]).expect("free");
+        let near = |path: &str| routes.nearest(path, &HeaderMap::new()).map(|route| route.path.as_str());
+        assert_eq!(near("/v1/models/other/one"), Some("/v1/models/other"));
+        assert_eq!(near("/v1/proxy/models/other/one"), Some("/v1/models/other"));
+        assert_eq!(near("/v1/models/others"), Some("/v1/models"));
+        assert_eq!(near("/v2/models"), None);
     }
 
     #[test]

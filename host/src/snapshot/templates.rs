@@ -1,6 +1,7 @@
 //! Header templates: what may stand in them, looked at before any request.
 
 use super::build::in_words;
+use super::trouble::Findings;
 use crate::config::{self, Callers};
 use crate::plugins::Configured;
 use http::{HeaderName, HeaderValue};
@@ -25,25 +26,26 @@ pub struct Template {
 }
 
 impl Templates {
-    /// All that is wrong with any of them, where something is.
+    /// Those that are good; what is wrong with the others is a finding each.
     pub(super) async fn of(
         plugin: Arc<Configured>,
         provider: &config::Provider,
         texts: &[(HeaderName, String)],
         callers: &Callers,
-    ) -> Result<Self, String> {
-        let (mut templates, mut mistakes) = (Vec::with_capacity(texts.len()), Vec::new());
+        findings: &mut Findings,
+    ) -> Self {
+        let mut templates = Vec::with_capacity(texts.len());
         for (name, text) in texts {
+            let at = format!("headers.{name}");
             match variables(&plugin, text, callers).await {
                 Ok(variables) if variables.iter().any(|name| name == PROVIDER) && !may_be_header(&provider.name) => {
-                    mistakes
-                        .push(format!("headers.{name}: the provider's name has characters that no header can carry"));
+                    findings.add(&at, "the provider's name has characters that no header can carry");
                 }
                 Ok(variables) => templates.push(Template { name: name.clone(), text: text.clone(), variables }),
-                Err(message) => mistakes.push(format!("headers.{name}: {message}")),
+                Err(message) => findings.add(&at, message),
             }
         }
-        if mistakes.is_empty() { Ok(Templates { plugin, templates }) } else { Err(mistakes.join("; ")) }
+        Templates { plugin, templates }
     }
 }
 

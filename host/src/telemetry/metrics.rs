@@ -3,6 +3,7 @@
 
 use super::cost::UsDollars;
 use super::record::{Outcome, Record};
+use super::series::Series;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text::encode};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -63,13 +64,13 @@ pub enum ReloadOutcome {
 
 pub struct Metrics {
     registry: Registry,
-    requests: Family<RequestLabels, Counter>,
+    requests: Series<RequestLabels, Counter>,
     in_flight: Gauge,
-    failed_tries: Family<TryLabels, Counter>,
-    seconds: Family<ProviderLabels, Histogram>,
-    first_token_seconds: Family<ProviderLabels, Histogram>,
-    tokens: Family<TokenLabels, Counter>,
-    cost: Family<ProviderLabels, Counter<f64, AtomicU64>>,
+    failed_tries: Series<TryLabels, Counter>,
+    seconds: Series<ProviderLabels, Histogram>,
+    first_token_seconds: Series<ProviderLabels, Histogram>,
+    tokens: Series<TokenLabels, Counter>,
+    cost: Series<ProviderLabels, Counter<f64, AtomicU64>>,
     reloads: Family<ReloadLabels, Counter>,
     reloading: Gauge,
 }
@@ -81,41 +82,42 @@ fn histogram() -> Histogram {
 
 impl Default for Metrics {
     fn default() -> Self {
-        let mut metrics = Metrics {
-            registry: Registry::with_prefix("plugway"),
-            requests: Family::default(),
-            in_flight: Gauge::default(),
-            failed_tries: Family::default(),
-            seconds: Family::new_with_constructor(histogram),
-            first_token_seconds: Family::new_with_constructor(histogram),
-            tokens: Family::default(),
-            cost: Family::default(),
-            reloads: Family::default(),
-            reloading: Gauge::default(),
-        };
-        metrics.register();
-        metrics
+        let mut registry = Registry::with_prefix("plugway");
+        let (in_flight, reloads, reloading) = (Gauge::default(), Family::default(), Gauge::default());
+        let requests = Family::default();
+        registry.register("requests", "Requests that have ended", requests.clone());
+        registry.register("requests_in_flight", "Requests that have not ended", in_flight.clone());
+        let failed_tries = Family::default();
+        let tries = "Tries of a provider that failed, whatever became of their requests";
+        registry.register("failed_tries", tries, failed_tries.clone());
+        let seconds = Family::new_with_constructor(histogram as fn() -> Histogram);
+        let help = "From a request's arrival to its end";
+        registry.register_with_unit("request_duration", help, Unit::Seconds, seconds.clone());
+        let first_token_seconds = Family::new_with_constructor(histogram as fn() -> Histogram);
+        let help = "From a streamed request's arrival to its first content";
+        registry.register_with_unit("first_token", help, Unit::Seconds, first_token_seconds.clone());
+        let tokens = Family::default();
+        registry.register("tokens", "Tokens that upstreams reported", tokens.clone());
+        let cost = Family::default();
+        registry.register("cost_usd", "US dollars, by the prices of the configuration", cost.clone());
+        registry.register("reloads", "Changes of plugins and configuration", reloads.clone());
+        registry.register("reloading", "1 as long as changes on disk are taken", reloading.clone());
+        Metrics {
+            registry,
+            requests: Series::of(requests),
+            in_flight,
+            failed_tries: Series::of(failed_tries),
+            seconds: Series::of(seconds),
+            first_token_seconds: Series::of(first_token_seconds),
+            tokens: Series::of(tokens),
+            cost: Series::of(cost),
+            reloads,
+            reloading,
+        }
     }
 }
 
 impl Metrics {
-    fn register(&mut self) {
-        let registry = &mut self.registry;
-        registry.register("requests", "Requests that have ended", self.requests.clone());
-        registry.register("requests_in_flight", "Requests that have not ended", self.in_flight.clone());
-        let tries = "Tries of a provider that failed, whatever became of their requests";
-        registry.register("failed_tries", tries, self.failed_tries.clone());
-        let seconds = "From a request's arrival to its end";
-        registry.register_with_unit("request_duration", seconds, Unit::Seconds, self.seconds.clone());
-        let first = "From a streamed request's arrival to its first content";
-        registry.register_with_unit("first_token", first, Unit::Seconds, self.first_token_seconds.clone());
-        registry.register("tokens", "Tokens that upstreams reported", self.tokens.clone());
-        let cost = "US dollars, by the prices of the configuration";
-        registry.register("cost_usd", cost, self.cost.clone());
-        registry.register("reloads", "Changes of plugins and configuration", self.reloads.clone());
-        registry.register("reloading", "1 as long as changes on disk are taken", self.reloading.clone());
-    }
-
     pub(super) fn request_begins(&self) {
         self.in_flight.inc();
     }
@@ -128,27 +130,40 @@ impl Metrics {
             status: record.status,
             outcome: Word(record.outcome.name()),
         };
-        self.requests.get_or_create(&labels).inc();
+        self.requests.with(&labels, |count| _ = count.inc());
         let provider = ProviderLabels { provider: labels.provider };
         if record.outcome != Outcome::Open {
-            self.seconds.get_or_create(&provider).observe(record.elapsed().as_secs_f64());
+            self.seconds.with(&provider, |seconds| seconds.observe(record.elapsed().as_secs_f64()));
         }
         if let Some(first) = record.first_token {
-            self.first_token_seconds.get_or_create(&provider).observe(first.as_secs_f64());
+            self.first_token_seconds.with(&provider, |seconds| seconds.observe(first.as_secs_f64()));
         }
         if let Some(usage) = record.usage {
             let tokens = |kind| TokenLabels { provider: provider.provider.clone(), kind: Word(kind) };
-            self.tokens.get_or_create(&tokens("prompt")).inc_by(usage.prompt_tokens);
-            self.tokens.get_or_create(&tokens("completion")).inc_by(usage.completion_tokens);
+            self.tokens.with(&tokens("prompt"), |count| _ = count.inc_by(usage.prompt_tokens));
+            self.tokens.with(&tokens("completion"), |count| _ = count.inc_by(usage.completion_tokens));
         }
         if let Some(UsDollars(cost)) = record.cost() {
-            self.cost.get_or_create(&provider).inc_by(cost);
+            self.cost.with(&provider, |count| _ = count.inc_by(cost));
         }
     }
 
     pub(super) fn try_failed(&self, provider: &str, error_type: &'static str) {
         let labels = TryLabels { provider: provider.to_owned(), error: Word(error_type) };
-        self.failed_tries.get_or_create(&labels).inc();
+        self.failed_tries.with(&labels, |count| _ = count.inc());
+    }
+
+    /// Forgets what was counted of providers that are no more: names that come and go through the admin API would make the
+    /// page grow without end. What requests of theirs still count as they end stays until the next change.
+    pub fn keep_providers(&self, is_there: impl Fn(&str) -> bool) {
+        // Requests for which nobody was chosen have no name.
+        let stays = |provider: &str| provider.is_empty() || is_there(provider);
+        self.requests.retain(|labels| stays(&labels.provider));
+        self.failed_tries.retain(|labels| stays(&labels.provider));
+        self.seconds.retain(|labels| stays(&labels.provider));
+        self.first_token_seconds.retain(|labels| stays(&labels.provider));
+        self.tokens.retain(|labels| stays(&labels.provider));
+        self.cost.retain(|labels| stays(&labels.provider));
     }
 
     pub fn reload(&self, outcome: ReloadOutcome) {
@@ -181,5 +196,23 @@ impl Metrics {
         text.truncate(end);
         encode(&mut text, more)?;
         Ok(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_counted_of_a_provider_goes_with_it() {
+        let metrics = Metrics::default();
+        for provider in ["stays", "goes", ""] {
+            metrics.try_failed(provider, "timeout_error");
+        }
+        metrics.keep_providers(|name| name == "stays");
+        metrics.try_failed("stays", "timeout_error");
+        let page = metrics.render(&Registry::default()).expect("a page");
+        assert!(page.contains("plugway_failed_tries_total{provider=\"stays\",error=\"timeout_error\"} 2"), "{page}");
+        assert!(page.contains("{provider=\"\",") && !page.contains("goes"), "{page}");
     }
 }

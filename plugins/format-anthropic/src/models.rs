@@ -34,7 +34,14 @@ pub(crate) fn anthropic(body: &str) -> Result<String, Problem> {
     Ok(json!({"data": data, "has_more": false, "first_id": first, "last_id": last}).to_string())
 }
 
+/// What Anthropic has no name for, such as prices and bounds, stays under the name that it has.
 fn one(model: &Value) -> Value {
-    let name = model.get("display_name").unwrap_or(&model["id"]);
-    json!({"type": "model", "id": model["id"], "display_name": name, "created_at": LONG_AGO})
+    const CANONICAL_ONLY: [&str; 3] = ["object", "created", "owned_by"];
+    let mut own: Map<String, Value> = model.as_object().cloned().unwrap_or_default();
+    own.retain(|name, _| !CANONICAL_ONLY.contains(&name.as_str()));
+    let name = own.get("display_name").or(own.get("id")).cloned().unwrap_or_default();
+    own.insert("display_name".to_owned(), name);
+    own.insert("type".to_owned(), "model".into());
+    own.insert("created_at".to_owned(), LONG_AGO.into());
+    Value::Object(own)
 }

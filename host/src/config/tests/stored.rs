@@ -2,7 +2,7 @@
 
 use super::{env, read};
 use crate::config::stored::{Stored, keep_secrets, submitted};
-use crate::config::{Block, Config, Loaded, Mistakes, Owner, read_block};
+use crate::config::{Block, Config, Loaded, Mistakes, Owner, Secrets, read_block};
 use serde_json::{Value, json};
 
 fn block(value: Value) -> Block {
@@ -117,17 +117,17 @@ fn without_encryption_only_references_are_taken() {
         "network_config": {"extra_headers": {"x-team": "research"}},
         "headers": {"X-Basic": "Basic c2VjcmV0", "X-Caller": "{{model}}"},
     }));
-    let refused = told(read_block("acme", &secrets, false).expect_err("secrets"));
+    let refused = told(read_block("acme", &secrets, Secrets::Refused).expect_err("secrets"));
     let places: Vec<&str> = refused.iter().filter_map(|told| told.split(": ").next()).collect();
     assert_eq!(places, ["keys[0].value", "keys[1].value", "network_config.extra_headers.x-team", "headers.X-Basic"]);
     assert!(refused[0].contains("env.NAME") && refused[0].contains("encryption_key"), "{}", refused[0]);
-    assert_eq!(read_block("acme", &secrets, true), Ok(()));
+    assert_eq!(read_block("acme", &secrets, Secrets::Taken), Ok(()));
 }
 
 #[test]
 fn all_mistakes_are_told_by_their_place_in_the_block() {
     let wrong = block(json!({"keys": [{"valu": "sk-1"}], "network_config": {"base_url": "ftp://x"}, "wieght": 1}));
-    let told = told(read_block("bad\nname", &wrong, true).expect_err("mistakes"));
+    let told = told(read_block("bad\nname", &wrong, Secrets::Taken).expect_err("mistakes"));
     for start in [
         "keys[0].valu: unknown key",
         "network_config.base_url: must begin",
@@ -136,6 +136,31 @@ fn all_mistakes_are_told_by_their_place_in_the_block() {
     ] {
         assert!(told.iter().any(|told| told.starts_with(start)), "{start} in {told:?}");
     }
+}
+
+/// Whoever mends the one would only then hear of the other.
+#[test]
+fn a_secret_that_may_not_be_there_is_told_beside_what_else_is_wrong() {
+    let wrong = block(json!({"keys": [{"value": "sk-1"}], "wieght": 1, "headers": {"X-Basic": "***"}}));
+    let told = told(read_block("acme", &wrong, Secrets::Refused).expect_err("mistakes"));
+    assert_eq!(told.len(), 3, "{told:?}");
+    for start in ["wieght: unknown key", "headers.X-Basic: is what secrets are shown as", "keys[0].value: is a secret"]
+    {
+        assert!(told.iter().any(|told| told.starts_with(start)), "{start} in {told:?}");
+    }
+}
+
+/// Else whoever may write providers could have any file of this machine sent to them.
+#[test]
+fn files_are_for_the_configuration_file_alone() {
+    let wrong = block(json!({
+        "keys": [{"value": "file./etc/shadow"}],
+        "network_config": {"extra_headers": {"x-key": "file.key"}, "ca_cert_pem": "file.ca.pem"},
+        "proxy_config": {"type": "http", "url": "http://proxy.example.com:3128", "username": "u", "password": "file.p"},
+    }));
+    let told = told(read_block("acme", &wrong, Secrets::Taken).expect_err("files"));
+    assert_eq!(told.len(), 4, "{told:?}");
+    assert!(told.iter().all(|told| told.contains("only the configuration file may; write env.NAME")), "{told:?}");
 }
 
 #[test]
@@ -195,7 +220,7 @@ fn what_was_masked_keeps_its_secret() {
 #[test]
 fn a_mask_without_a_secret_behind_it_is_a_mistake() {
     let masks = block(json!({"keys": [{"value": "***"}], "headers": {"x": "***"}}));
-    let told = told(read_block("acme", &masks, true).expect_err("masks"));
+    let told = told(read_block("acme", &masks, Secrets::Taken).expect_err("masks"));
     assert!(told.iter().all(|told| told.contains("is what secrets are shown as")), "{told:?}");
     assert_eq!(told.len(), 2);
 }

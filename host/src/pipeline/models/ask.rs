@@ -7,8 +7,10 @@ use crate::pipeline::attempt::Attempt;
 use crate::pipeline::call::{Call, Gateway};
 use crate::pipeline::decode::Request;
 use crate::pipeline::headers::{self, Sealed};
+use crate::pipeline::receive;
+use crate::pipeline::route::{self, Candidate};
 use crate::pipeline::send::{self, WholeReply};
-use crate::pipeline::{receive, route};
+use crate::pipeline::tries::{self, Ring, Turned};
 use crate::plugins::api::provider::LocalReply;
 use crate::snapshot::Target;
 use serde_json::Value;
@@ -33,12 +35,62 @@ pub async fn ask(gateway: &Gateway, call: &Call, target: &Arc<Target>) -> Option
     }
 }
 
+/// By one key after the other, as a request would: one that was revoked hides no models.
 async fn list(gateway: &Gateway, call: &Call, target: &Arc<Target>) -> Result<Vec<String>, Failure> {
     // The answer is for every caller, so nothing of this one goes into the question.
     let call = &call.of_its_own();
     let choice = route::choice(call, target, None, KIND)?;
-    let key = choice.keys().next().filter(|_| !choice.ready.key_less);
-    let candidate = &choice.candidate(key);
+    let (mut ring, mut first) = (Ring::of(&choice), None);
+    loop {
+        let key = match ring.turn() {
+            Turned::Key(key) => key,
+            Turned::Resting(pause) => return Err(first.unwrap_or_else(|| tries::resting(&choice, pause))),
+            Turned::Spent => return Err(first.unwrap_or_else(|| Failure::upstream("there was no key to ask with"))),
+        };
+        match list_with(gateway, call, &choice.candidate(key)).await {
+            Ok(names) => {
+                target.vitals.keys.accepted(tries::slot(key));
+                return Ok(names);
+            }
+            Err(failure) if is_the_keys(&failure, key, target, call, &mut ring) => _ = first.get_or_insert(failure),
+            Err(failure) => return Err(failure),
+        }
+    }
+}
+
+/// Whether another key may fare better. What is learnt of this one is for everybody; of the provider nothing is, as many a
+/// service has no list and serves well.
+fn is_the_keys(failure: &Failure, key: Option<usize>, target: &Target, call: &Call, ring: &mut Ring<'_>) -> bool {
+    let keys = &target.vitals.keys;
+    let longest = call.snapshot.config.routing.longest_rest;
+    match failure.kind {
+        FailureKind::UpstreamCredential => keys.refused(tries::slot(key)),
+        FailureKind::RateLimited => {
+            if let Some(pause) = failure.retry_after_ms.map(Duration::from_millis) {
+                keys.rest(tries::slot(key), pause.min(longest));
+            }
+        }
+        FailureKind::Forbidden => {}
+        FailureKind::InvalidRequest
+        | FailureKind::NotFound
+        | FailureKind::MethodNotAllowed
+        | FailureKind::CallerTooSlow
+        | FailureKind::TooLarge
+        | FailureKind::Refused
+        | FailureKind::Unsupported
+        | FailureKind::Plugin
+        | FailureKind::Unavailable
+        | FailureKind::Internal
+        | FailureKind::Upstream
+        | FailureKind::ForbiddenAddress
+        | FailureKind::Overloaded
+        | FailureKind::Timeout => return false,
+    }
+    ring.refused(key);
+    true
+}
+
+async fn list_with(gateway: &Gateway, call: &Call, candidate: &Candidate) -> Result<Vec<String>, Failure> {
     let request = &Request::of_nothing(KIND);
     let attempt = &Attempt { gateway, call, request, candidate, number: 0 };
     let body = match adapt::adapt(attempt).await? {
@@ -48,9 +100,10 @@ async fn list(gateway: &Gateway, call: &Call, target: &Arc<Target>) -> Result<Ve
             let dialect = outbound.dialect.clone();
             let Sealed { request, scrub, .. } = headers::finish(attempt, *outbound).await?;
             let reply = send::whole(attempt, request).await.map_err(|failure| scrub.failure(failure))?;
-            let WholeReply { status, body, .. } = reply;
+            let WholeReply { status, headers, body } = reply;
             if !status.is_success() {
-                return Err(Failure::of_status(status, format!("it answered with status {}", status.as_u16())));
+                let failure = Failure::of_status(status, format!("it answered with status {}", status.as_u16()));
+                return Err(failure.retry_after_ms(receive::asked_for_ms(status, &headers, call.moment.now_ms)));
             }
             let text = String::from_utf8_lossy(&scrub.answer(body)).into_owned();
             receive::in_canonical_form(attempt, &dialect, text).await?

@@ -21,9 +21,10 @@ const POSTS: [(&str, Operation, &str); 11] = [
     ("/v1/images/variations", Operation::ImageVariation, ""),
 ];
 
-/// Where OpenAI's clients find what is not served. Everything below is meant too.
-const NOT_SERVED: [(&str, Operation); 6] = [
+/// Where clients find what is not served. Everything below is meant too.
+const NOT_SERVED: [(&str, Operation); 7] = [
     ("/v1/batches", Operation::Batch),
+    ("/v1/messages/batches", Operation::Batch),
     ("/v1/files", Operation::File),
     ("/v1/uploads", Operation::File),
     ("/v1/realtime", Operation::Realtime),
