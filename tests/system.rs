@@ -102,6 +102,8 @@ mod secrets;
 mod seeds;
 #[path = "system/semantics.rs"]
 mod semantics;
+#[path = "system/soak.rs"]
+mod soak;
 #[path = "system/store.rs"]
 mod store;
 #[path = "system/streams.rs"]
