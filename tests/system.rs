@@ -42,6 +42,8 @@ mod bad_guests;
 mod bad_input;
 #[path = "system/book.rs"]
 mod book;
+#[path = "system/callers.rs"]
+mod callers;
 #[path = "system/configuration.rs"]
 mod configuration;
 #[path = "system/contract.rs"]
