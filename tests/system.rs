@@ -50,6 +50,8 @@ mod configuration;
 mod contract;
 #[path = "system/conversions.rs"]
 mod conversions;
+#[path = "system/credentials.rs"]
+mod credentials;
 #[path = "system/derived.rs"]
 mod derived;
 #[path = "system/dev.rs"]
