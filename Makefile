@@ -44,7 +44,7 @@ soak: wasm-target
 	cargo test --release --workspace --no-run
 	$(MAKE) --no-print-directory plugins
 	PLUGWAY_PLUGINS=$(PLUGINS) PLUGWAY_SOAK_SECONDS=$(SECONDS) \
-		cargo test --release --workspace --test system -- --exact faults::under_load_of_mixed_faults_nothing_grows
+		cargo test --release --workspace --test system -- --exact soak::under_load_of_mixed_faults_nothing_grows
 
 bench: build
 	{ command -v nginx && command -v wrk; } >/dev/null || tests/install.sh nginx-light wrk

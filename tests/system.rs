@@ -42,6 +42,8 @@ mod bad_guests;
 mod bad_input;
 #[path = "system/book.rs"]
 mod book;
+#[path = "system/callers.rs"]
+mod callers;
 #[path = "system/circuits.rs"]
 mod circuits;
 #[path = "system/configuration.rs"]
@@ -50,6 +52,8 @@ mod configuration;
 mod contract;
 #[path = "system/conversions.rs"]
 mod conversions;
+#[path = "system/credentials.rs"]
+mod credentials;
 #[path = "system/derived.rs"]
 mod derived;
 #[path = "system/dev.rs"]
@@ -118,6 +122,8 @@ mod seed_blocks;
 mod seeds;
 #[path = "system/semantics.rs"]
 mod semantics;
+#[path = "system/soak.rs"]
+mod soak;
 #[path = "system/spreading.rs"]
 mod spreading;
 #[path = "system/store.rs"]

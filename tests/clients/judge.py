@@ -1,4 +1,8 @@
-"""A custom model as the judge of another one's answers: python judge.py <gateway> <model>"""
+"""A custom model as the judge of another one's answers: python judge.py <gateway> <model>
+
+Braintrust's page has `from autoevals import LLMClassifierFromSpec` for Python too. The package exports that name for Node
+alone (see judge.mjs); `LLMClassifier` is what says the same here, and it wants the prompt that the page leaves out.
+"""
 
 import sys
 

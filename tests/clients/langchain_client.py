@@ -30,3 +30,12 @@ assert "Paris" in "".join(piece.content for piece in pieces), pieces
 called = model().bind_tools([get_weather]).invoke("What is the weather in Paris?")
 assert called.tool_calls[0]["name"] == "get_weather", called
 assert called.tool_calls[0]["args"] == {"city": "Paris"}, called
+
+# The same over the other API of the same route.
+answer = model(use_responses_api=True).invoke("What is the capital of France?")
+assert "Paris" in answer.text, answer
+pieces = list(model(use_responses_api=True).stream("What is the capital of France?"))
+assert "Paris" in "".join(piece.text for piece in pieces), pieces
+called = model(use_responses_api=True).bind_tools([get_weather]).invoke("What is the weather in Paris?")
+assert called.tool_calls[0]["name"] == "get_weather", called
+assert called.tool_calls[0]["args"] == {"city": "Paris"}, called

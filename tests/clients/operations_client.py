@@ -22,7 +22,7 @@ def main():
         return f"{provider}/{name}" if provider else name
 
     for check in [completions, streamed_completions, embeddings, speech, speech_events, transcription, transcript_text,
-                  streamed_transcription, translation, images, streamed_images, image_edit, moderations, responses,
+                  streamed_transcription, translation, images, streamed_images, image_edit, streamed_image_edit, moderations, responses,
                   streamed_responses, errors]:
         check(client, model)
         print("ok", check.__name__)
@@ -101,6 +101,13 @@ def image_edit(client, model):
     image = [("one.png", b"\x89PNG one", "image/png"), ("two.png", b"\x89PNG two", "image/png")]
     drawn = client.images.edit(model=model("brush"), image=image, prompt="A crab")
     assert drawn.data[0].b64_json == "aGk=", drawn
+
+
+def streamed_image_edit(client, model):
+    image = ("one.png", b"\x89PNG one", "image/png")
+    events = list(client.images.edit(model=model("brush"), image=image, prompt="A crab", stream=True, partial_images=1))
+    assert [event.type for event in events] == ["image_edit.partial_image", "image_edit.completed"], events
+    assert events[-1].b64_json == "aGk=" and events[-1].usage.output_tokens == 20, events
 
 
 def moderations(client, model):

@@ -1,6 +1,7 @@
 //! A provider can be addressed by a path, and a provider or a key by a header; every answer says who gave it.
 
 use crate::gateway::{Answer, Gateway, Setup, anthropic, openai, read};
+use crate::operations::response;
 use crate::upstream::{Reply, Upstream};
 use serde_json::{Value, json};
 
@@ -43,6 +44,38 @@ async fn a_path_names_the_provider_and_its_model_is_pinned() {
     // And what is pinned is found by its name.
     gateway.chat("llama-3.1-8b", "hello").await;
     assert_eq!(upstream.last_request().json()["model"], "llama-3.1-8b");
+}
+
+/// On each of its routes, whatever the caller asks for.
+#[tokio::test]
+async fn a_pinned_model_is_that_of_every_operation() {
+    let upstream = Upstream::start().await;
+    upstream.otherwise(|seen| match seen.path.as_str() {
+        "/v1/responses" => Reply::json(200, &response("hi")),
+        "/v1/embeddings" => Reply::json(200, &json!({"object": "list", "data": [], "model": "m"})),
+        "/v1/completions" => Reply::json(200, &json!({"object": "text_completion", "choices": []})),
+        _ => answer(),
+    });
+    let mut block = openai(&upstream.url());
+    block["model"] = json!("pinned/one");
+    let gateway = Gateway::with(&[("one", block)]).await;
+    for (path, body) in [
+        ("chat/completions", chat(json!({}))),
+        ("responses", json!({"input": "hello"})),
+        ("completions", json!({"prompt": "hello"})),
+        ("embeddings", json!({"input": "hello"})),
+        ("messages", chat(json!({"max_tokens": 10}))),
+    ] {
+        for model in [None, Some("gpt-4o"), Some("one/another"), Some("nobody/m")] {
+            let mut body = body.clone();
+            if let Some(model) = model {
+                body["model"] = json!(model);
+            }
+            let answer = gateway.post(&format!("/providers/one/v1/{path}"), &body).await;
+            assert_eq!(answer.status, 200, "{path}, {model:?}: {}", answer.text());
+            assert_eq!(upstream.last_request().json()["model"], "pinned/one", "{path}, {model:?}");
+        }
+    }
 }
 
 #[tokio::test]

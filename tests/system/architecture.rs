@@ -151,11 +151,18 @@ fn sources() -> Vec<Source> {
             return;
         }
         let text = text.split("#[cfg(test)]\nmod tests {").next().expect("a first part");
-        let lines = text.lines().map(|line| line.split("//").next().expect("a first part"));
+        let lines = text.lines().map(without_comment);
         sources.push(Source { place, code: lines.collect::<Vec<_>>().join("\n") });
     });
     assert!(sources.len() > 10, "the host has source files");
     sources
+}
+
+/// Slashes within a word are an address.
+fn without_comment(line: &str) -> &str {
+    let begins_comment = |at: &usize| line[..*at].chars().next_back().is_none_or(char::is_whitespace);
+    let comment = line.match_indices("//").map(|(at, _)| at).find(begins_comment);
+    &line[..comment.unwrap_or(line.len())]
 }
 
 fn collect(folder: &Path, take: &mut dyn FnMut(PathBuf)) {
@@ -171,6 +178,16 @@ fn collect(folder: &Path, take: &mut dyn FnMut(PathBuf)) {
 
 fn floor(module: &str) -> Option<u8> {
     FLOORS.iter().find(|(name, _)| *name == module).map(|(_, floor)| *floor)
+}
+
+/// Else each small piece would wait for the other side's word that it has got the one before, which takes 40 ms.
+#[test]
+fn no_socket_waits_for_more_to_send() {
+    for place in ["server/connections", "pipeline/send/dial"] {
+        let sources = sources();
+        let source = sources.iter().find(|source| source.place == place).expect("callers, and upstreams");
+        assert!(source.code.contains("set_nodelay(true)"), "{place}");
+    }
 }
 
 #[test]
@@ -228,22 +245,39 @@ fn every_outside_thing_has_one_home() {
     assert_eq!(wrong, Vec::<String>::new());
 }
 
+/// The providers that this source names.
+fn named_in(source: &Source) -> Vec<String> {
+    let mut code = source.code.to_lowercase();
+    for spelled in SPELLED_AS_ELSEWHERE {
+        code = code.replace(&format!("\"{spelled}\""), "");
+    }
+    // The canonical form is named after its inventor; that is a dialect, not a provider.
+    let inventor = code.replace("\"openai-chat\"", "");
+    let inventor = inventor.contains("\"openai") || inventor.contains("openai.com");
+    let named = PROVIDERS.iter().filter(|name| code.contains(**name)).copied();
+    named.chain(inventor.then_some("openai")).map(|name| format!("{} names {name}", source.place)).collect()
+}
+
 #[test]
 fn the_host_knows_no_provider() {
-    let mut wrong = Vec::new();
-    for source in sources() {
-        let mut code = source.code.to_lowercase();
-        for spelled in SPELLED_AS_ELSEWHERE {
-            code = code.replace(&format!("\"{spelled}\""), "");
-        }
-        wrong.extend(
-            PROVIDERS.iter().filter(|name| code.contains(**name)).map(|name| format!("{} names {name}", source.place)),
-        );
-        // The canonical form is named after its inventor; that is a dialect, not a provider.
-        let openai = code.replace("\"openai-chat\"", "");
-        if openai.contains("\"openai") || openai.contains("openai.com") {
-            wrong.push(format!("{} names openai", source.place));
-        }
+    assert_eq!(sources().iter().flat_map(named_in).collect::<Vec<_>>(), Vec::<String>::new());
+}
+
+#[test]
+fn a_provider_would_be_found_wherever_it_is_named() {
+    let named = |line: &str| named_in(&Source { place: "there".to_owned(), code: without_comment(line).to_owned() });
+    for (line, found) in [
+        (r#"let url = "https://api.openai.com/v1"; // where it is"#, "there names openai"),
+        (r#"let url = "https://api.anthropic.com";"#, "there names anthropic"),
+        (r#"if model.starts_with("gpt-") {"#, "there names gpt-"),
+        (r#"    "openai" => true,"#, "there names openai"),
+        ("struct GroqClient;", "there names groq"),
+    ] {
+        assert_eq!(named(line), [found], "{line}");
     }
-    assert_eq!(wrong, Vec::<String>::new());
+    for fine in
+        ["// as openai.com does", "    /// See `https://api.anthropic.com`.", "let x = 1; // groq", r#""openai-chat""#]
+    {
+        assert_eq!(named(fine), Vec::<String>::new(), "{fine}");
+    }
 }

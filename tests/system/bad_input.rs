@@ -274,6 +274,7 @@ async fn a_caller_that_does_not_read_holds_the_upstream_back() {
     let words = Dialect::OpenAi.stream(&"words ".repeat(20)).remove(3).to_string();
     let frame = format!("data: {words}\n\n");
     let large: Vec<String> = vec![frame.repeat(1 << 16); 4];
+    let all = 8 * u64::try_from(large.concat().len()).expect("not that much");
     upstream.otherwise(move |_| Reply::sse(&large));
     let gateway = Gateway::with(&[("openai", openai(&upstream.url()))]).await;
     let before = gateway.memory();
@@ -285,9 +286,21 @@ async fn a_caller_that_does_not_read_holds_the_upstream_back() {
         connection.write_all((head + &body).as_bytes()).await.unwrap();
         connections.push(connection);
     }
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    let written = stands_still(&upstream).await;
+    assert!((1..all / 2).contains(&written), "{written} bytes of {all} were taken");
     let grown = gateway.memory().saturating_sub(before) >> 20;
     assert!(grown < 100, "memory grew by {grown} MB for eight callers that do not read");
+}
+
+/// How much has been written once nobody takes any more of it.
+async fn stands_still(upstream: &Upstream) -> u64 {
+    loop {
+        let before = upstream.written();
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        if before > 0 && upstream.written() == before {
+            return before;
+        }
+    }
 }
 
 #[tokio::test]

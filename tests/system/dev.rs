@@ -5,7 +5,6 @@ use crate::guests::Component;
 use serde_json::json;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::time::Duration;
 
 /// Stands in for Cargo, which would take a minute: it "compiles" `src/lib.rs` by naming a component that lies beside it.
 const CARGO: &str = r#"#!/bin/sh
@@ -89,7 +88,7 @@ async fn a_component_can_be_followed_too() {
 
     write(folder.path(), "acme.wasm", Component::acme("1.0.1").truncated().bytes());
     gateway.wait_for_log(&["the component is damaged or cut short"]).await;
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    gateway.catch_up().await;
     serves(&gateway, "acme 1.0.0").await;
 
     write(folder.path(), "acme.wasm", Component::acme("1.0.1").bytes());

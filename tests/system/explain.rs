@@ -89,6 +89,106 @@ async fn what_was_learned_of_a_provider_is_told() {
     assert!(candidate["keys"][0]["state"].as_str().is_some_and(|state| state.starts_with("rests")), "{told:#}");
 }
 
+fn providers(told: &Value) -> Vec<&str> {
+    let candidates = told["candidates"].as_array().expect("a list").iter();
+    candidates.map(|candidate| candidate["provider"].as_str().expect("a name")).collect()
+}
+
+/// Who keeps failing is tried last, after the fallbacks too.
+#[tokio::test]
+async fn who_keeps_failing_stands_last() {
+    let (failing, well) = (Upstream::start().await, Upstream::start().await);
+    failing.otherwise(|_| Reply::json(500, &OpenAi.error(500)));
+    well.otherwise(|_| Reply::json(200, &OpenAi.whole("hi")));
+    let mut first = openai(&failing.url());
+    first["fallbacks"] = json!(["second"]);
+    let gateway = Setup::new()
+        .provider("first", first)
+        .provider("second", openai(&well.url()))
+        .section("routing", json!({"circuit_failures": 2, "circuit_open_seconds": 60}))
+        .start()
+        .await;
+    let question = json!({"model": "first/m", "messages": []});
+    let before = explained(&gateway, question.clone()).await;
+    assert_eq!((providers(&before), &before["candidates"][0]["circuit"]), (vec!["first", "second"], &json!("closed")));
+    for _ in 0..2 {
+        assert_eq!(gateway.chat("first/m", "hello").await.content(), "hi");
+    }
+    let after = explained(&gateway, question).await;
+    assert_eq!(providers(&after), ["second", "first"]);
+    let circuit = after["candidates"][1]["circuit"].as_str().expect("a state");
+    assert!(circuit.starts_with("open"), "{circuit}");
+    // And so it is.
+    let asked = failing.requests().len();
+    assert_eq!(gateway.chat("first/m", "hello").await.content(), "hi");
+    assert_eq!(failing.requests().len(), asked);
+}
+
+#[tokio::test]
+async fn a_providers_own_route_is_explained_with_its_model() {
+    let upstream = Upstream::start().await;
+    let mut block = openai(&upstream.url());
+    block["model"] = json!("pinned-one");
+    let gateway = Gateway::with(&[("meta-llama/Llama 3", block), ("other", openai(&upstream.url()))]).await;
+    let path = "/providers/meta-llama%2FLlama%203/v1/chat/completions";
+    let told = explained(&gateway, json!({"path": path, "body": {"messages": []}})).await;
+    assert_eq!((providers(&told), &told["candidates"][0]["model"]), (vec!["meta-llama/Llama 3"], &json!("pinned-one")));
+    let nobody = json!({"path": "/providers/nobody/v1/chat/completions", "body": {"model": "m", "messages": []}});
+    gateway.post("/api/explain", &nobody).await.openai_error(404);
+}
+
+#[tokio::test]
+async fn other_operations_are_explained_too() {
+    let upstream = Upstream::start().await;
+    let gateway = Gateway::with(&[("first", openai(&upstream.url())), ("second", anthropic(&upstream.url()))]).await;
+    let embed =
+        |provider: &str| json!({"path": "/v1/embeddings", "body": {"model": format!("{provider}/m"), "input": "x"}});
+    let told = explained(&gateway, embed("first")).await;
+    assert_eq!(told["request"]["operation"], "embedding");
+    assert_eq!(told["candidates"][0]["url"], format!("{}/v1/embeddings", upstream.url()));
+    let told = explained(&gateway, embed("second")).await;
+    assert_eq!(told["candidates"], json!([]));
+    assert_eq!(told["out"][0]["why"], "the provider `second` does not serve embedding");
+    let stream = json!({"path": "/v1/responses", "body": {"model": "second/m", "input": "x", "stream": true}});
+    let told = explained(&gateway, stream).await;
+    let candidate = &told["candidates"][0];
+    assert_eq!((&candidate["streamed"], &candidate["translated"]), (&json!(true), &json!(true)), "{told:#}");
+    assert_eq!(candidate["url"], format!("{}/v1/messages", upstream.url()));
+}
+
+/// Each with its state, and the one that would be used is one that may be.
+#[tokio::test]
+async fn of_several_keys_each_has_its_state() {
+    let upstream = Upstream::start().await;
+    upstream.otherwise(|seen| match seen.header("authorization") {
+        Some("Bearer sk-limited-key") => Reply::json(429, &OpenAi.error(429)).header("retry-after", "30"),
+        Some("Bearer sk-dead-key") => Reply::json(401, &OpenAi.error(401)),
+        _ => Reply::json(200, &OpenAi.whole("hi")),
+    });
+    let mut block = openai(&upstream.url());
+    block["keys"] = json!([
+        {"name": "limited", "value": "sk-limited-key"},
+        {"name": "dead", "value": "sk-dead-key"},
+        {"name": "good", "value": "sk-good-key", "weight": 0.00001},
+    ]);
+    let gateway = Gateway::with(&[("openai", block)]).await;
+    let question = json!({"model": "openai/m", "messages": []});
+    let fresh = explained(&gateway, question.clone()).await;
+    let states = |told: &Value| -> Vec<String> {
+        let keys = told["candidates"][0]["keys"].as_array().expect("a list").clone();
+        keys.iter().map(|key| key["state"].as_str().expect("a state").to_owned()).collect()
+    };
+    assert_eq!(states(&fresh), ["fit", "fit", "fit"]);
+    assert_eq!(upstream.connections(), 0, "nothing is sent");
+    assert_eq!(gateway.chat("openai/m", "hello").await.content(), "hi");
+    // The other two weigh so much more that they were tried first.
+    let told = explained(&gateway, question).await;
+    let [limited, dead, good] = states(&told).try_into().expect("three keys");
+    assert!(limited.starts_with("rests for another"), "{limited}");
+    assert!(dead.contains("a last resort"), "{dead}");
+    assert_eq!((good.as_str(), &told["candidates"][0]["key"]), ("fit", &json!("good")));
+}
+
 #[tokio::test]
 async fn a_request_that_would_be_refused_is_refused_here_in_the_same_words() {
     let upstream = Upstream::start().await;

@@ -167,7 +167,7 @@ impl Setup {
         let launch = Launch { before: self.before, arguments, environment: self.environment };
         let log = Arc::new(Mutex::new(String::new()));
         let child = launch.spawn(&log);
-        let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().expect("a client");
+        let http = client();
         let mut gateway = Gateway {
             url: format!("http://{address}"),
             http,
@@ -408,6 +408,22 @@ impl Gateway {
         }
     }
 
+    /// Waits for this request's line in the access log, which is written a few times a second.
+    pub async fn wait_for_access_line(&self, answer: &Answer) {
+        self.wait_for_log(&[answer.header("x-plugway-request-id"), "outcome"]).await;
+    }
+
+    /// Waits until all that has happened was seen to. Changes are taken one after the other, and here is one more, which
+    /// says nothing new.
+    pub async fn catch_up(&self) {
+        let loaded = || self.log().lines().filter(|line| line.contains("configuration loaded")).count();
+        let before = loaded();
+        let mut text = std::fs::read_to_string(&self.config_file).expect("a configuration");
+        text.push('\n');
+        self.write_config(&text);
+        wait_until("changes to be taken", || async { loaded() > before }).await;
+    }
+
     /// Puts a file into the folder of plugins as a careful operator does: written beside it, then renamed.
     pub fn install(&self, file: &str, bytes: &[u8]) {
         let beside = self.plugins.join(format!(".{file}.part"));
@@ -480,6 +496,11 @@ impl Gateway {
         std::fs::read_dir(format!("/proc/{pid}/fd")).expect("this test needs Linux's /proc").count()
     }
 
+    /// Closes the connections of this test that nothing is asked on.
+    pub fn hang_up(&mut self) {
+        self.http = client();
+    }
+
     async fn wait_until_healthy(&mut self) {
         let start = Instant::now();
         while start.elapsed() < PATIENCE {
@@ -496,6 +517,10 @@ impl Gateway {
         }
         panic!("the gateway does not answer:\n{}", self.log());
     }
+}
+
+fn client() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().expect("a client")
 }
 
 /// A streamed answer that is read event by event.

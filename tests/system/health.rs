@@ -3,7 +3,6 @@
 use crate::gateway::{Gateway, Setup, wait_until};
 use crate::guests::Component;
 use serde_json::json;
-use std::time::Duration;
 
 /// `provider-acme` that traps whenever it is asked for a plan.
 fn trapping(version: &str) -> Component {
@@ -33,7 +32,7 @@ async fn a_version_that_never_served_a_request_is_not_put_back() {
     gateway.install("acme.wasm", trapping("1.1.0").bytes());
     version_of(&gateway, "1.1.0").await;
     ask_until_it_rests(&gateway, "acme").await;
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    gateway.catch_up().await;
     assert_eq!(gateway.metric("plugway_reloads_total", "rolled_back").await, 0.0);
     version_of(&gateway, "1.1.0").await;
 }
@@ -90,7 +89,7 @@ async fn settings_that_never_worked_bring_no_version_back() {
     gateway.install("acme.wasm", Component::acme("1.1.0").bytes());
     version_of(&gateway, "1.1.0").await;
     ask_until_it_rests(&gateway, "bad").await;
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    gateway.catch_up().await;
     assert_eq!(gateway.chat("good/m", "hello").await.content(), "acme 1.1.0");
 }
 

@@ -34,6 +34,10 @@ async fn gateway_under_test(upstream: &Upstream) -> Gateway {
         .await
 }
 
+async fn refusals(gateway: &Gateway) -> f64 {
+    gateway.metric("plugway_reloads_total", "refused").await
+}
+
 async fn serves(gateway: &Gateway, content: &str) {
     wait_until(&format!("{content} to serve"), || async { gateway.chat("acme/m", "hello").await.content() == content })
         .await;
@@ -177,16 +181,14 @@ async fn no_change_fails_a_request_that_would_not_have_failed() {
     println!("the configuration, well and badly");
     gateway.reconfigure(|config| config["providers"]["more"] = json!({"plugin": "echo"}));
     wait_until("the new provider", || async { gateway.chat("more/m", "hello").await.status == 200 }).await;
-    let before = gateway.metric("plugway_reloads_total", "refused").await;
+    let before = refusals(&gateway).await;
     gateway.reconfigure(|config| config["providers"]["more"] = json!({"plugin": "echo", "modles": []}));
     gateway.wait_for_log(&["providers.more.modles"]).await;
-    wait_until("the refusal in the metrics", || async {
-        gateway.metric("plugway_reloads_total", "refused").await > before
-    })
-    .await;
+    wait_until("the refusal in the metrics", || async { refusals(&gateway).await > before }).await;
     assert_eq!(gateway.chat("more/m", "hello").await.status, 200, "the old configuration serves");
+    let before = refusals(&gateway).await;
     gateway.write_config("providers: [");
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    wait_until("the refusal in the metrics", || async { refusals(&gateway).await > before }).await;
     assert_eq!(gateway.chat("more/m", "hello").await.status, 200, "the old configuration serves");
 
     println!("and all streams, which were open all the while, come to their end");

@@ -1,6 +1,9 @@
 //! Every operation of OpenAI's API is served to callers of a provider that speaks it: in JSON, in forms, in sound, each
 //! with its stream, its errors and its usage. What a provider cannot do is 501 with the operation's name.
 
+#[path = "operations/rescue.rs"]
+mod rescue;
+
 use crate::dialects::{Dialect, play};
 use crate::gateway::{Answer, Gateway, Setup, anthropic, openai, read, wait_until};
 use crate::real_clients;
@@ -148,6 +151,10 @@ fn everything(seen: &Seen) -> Reply {
             json!({"type": "image_generation.partial_image", "b64_json": "aA==", "partial_image_index": 0}),
             json!({"type": "image_generation.completed", "b64_json": "aGk=", "usage": usage}),
         ])),
+        "/v1/images/edits" if streams => Reply::sse(&named_frames(&[
+            json!({"type": "image_edit.partial_image", "b64_json": "aA==", "partial_image_index": 0}),
+            json!({"type": "image_edit.completed", "b64_json": "aGk=", "usage": usage}),
+        ])),
         "/v1/images/generations" | "/v1/images/edits" | "/v1/images/variations" => {
             Reply::json(200, &json!({"created": 5, "data": [{"b64_json": "aGk="}], "usage": usage}))
         }
@@ -252,6 +259,19 @@ async fn forms_that_make_no_sense_are_refused_before_anything_is_sent() {
         assert!(error["message"].as_str().expect("a message").contains(says), "{says}: {error}");
     }
     assert!(upstream.requests().is_empty());
+}
+
+/// By a policy as it stands, and by the upstream as what it is the code of.
+#[tokio::test]
+async fn a_form_that_can_be_read_in_two_ways_is_refused_by_its_field() {
+    let (gateway, upstream) = playing().await;
+    let whole = String::from_utf8(form(&[("model", "openai/m"), ("prompt", "YSBjcmFi")], b"sound")).expect("text");
+    let encoded = whole.replace("name=\"prompt\"\r\n", "name=\"prompt\"\r\nContent-Transfer-Encoding: base64\r\n");
+    assert_ne!(encoded, whole);
+    let error = post_form(&gateway, "/v1/audio/transcriptions", encoded.into_bytes()).await.openai_error(400);
+    assert!(error["message"].as_str().is_some_and(|message| message.contains("`prompt`")), "{error}");
+    assert!(upstream.requests().is_empty());
+    assert_eq!(post_form(&gateway, "/v1/audio/transcriptions", whole.into_bytes()).await.status, 200);
 }
 
 #[tokio::test]

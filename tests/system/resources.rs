@@ -4,8 +4,9 @@ use crate::dialects::Dialect;
 use crate::gateway::{Gateway, Setup, openai, wait_until};
 use crate::guests::Component;
 use crate::upstream::{Reply, Upstream};
+use futures_util::future::join_all;
 use serde_json::{Value, json};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 /// Bytes that no run before has compiled.
 fn never_compiled() -> Component {
@@ -81,6 +82,27 @@ async fn a_plugin_is_asked_for_its_presets_once() {
 }
 
 #[tokio::test]
+async fn a_request_compiles_nothing_and_hardly_makes_an_instance() {
+    let gateway = Setup::bare()
+        .plugin("acme.wasm", Component::acme("1.0.0"))
+        .provider("acme", json!({"plugin": "acme"}))
+        .start()
+        .await;
+    let count = async |name: &str| gateway.metric(name, "provider-acme").await;
+    let calls = count("plugway_plugin_calls_total").await;
+    // Those who ask at the same time need one each.
+    for _ in 0..10 {
+        let asking = (0..4).map(|_| gateway.chat("acme/m", "hello"));
+        assert!(join_all(asking).await.iter().all(|answer| answer.status == 200));
+    }
+    assert!(count("plugway_plugin_calls_total").await >= calls + 40.0);
+    let made = count("plugway_plugin_instances_made_total").await;
+    assert!(made <= 8.0, "{made} instances for 40 requests, four at once");
+    assert_eq!(gateway.log().matches("plugin loaded").count(), 0, "it is the one that was there at the start");
+    assert_eq!(gateway.metric("plugway_generation", "").await, 1.0);
+}
+
+#[tokio::test]
 async fn compiling_has_an_end() {
     compiling_is_refused("compile_timeout_seconds", json!(0.001)).await;
 }
@@ -152,7 +174,11 @@ async fn too_few_open_files_are_told_at_start() {
 #[tokio::test]
 async fn the_health_says_whether_changes_are_taken() {
     let gateway = Setup::bare().start().await;
-    assert_eq!(gateway.get("/healthz").await.json(), json!({"status": "ok", "reloading": true}));
+    // It answers callers before that.
+    wait_until("changes to be taken", || async {
+        gateway.get("/healthz").await.json() == json!({"status": "ok", "reloading": true})
+    })
+    .await;
     assert_eq!(gateway.metric("plugway_reloading", "").await, 1.0);
 }
 
@@ -170,7 +196,7 @@ async fn what_needs_a_restart_is_told() {
     };
     taken("limits.event_mb", json!(2)).await;
     taken("plugins.debounce_ms", json!(60)).await;
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    gateway.catch_up().await;
     assert!(!gateway.log().contains("after a restart"), "{}", gateway.log());
     for (key, value) in [
         ("limits.connections", json!(77)),

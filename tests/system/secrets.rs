@@ -41,8 +41,9 @@ async fn assert_kept(gateway: &Gateway, answers: &[Answer]) {
     for path in ["/metrics", "/api/plugins", "/api/providers", "/v1/models", "/healthz"] {
         assert_no_secret(path, &gateway.get(path).await.text());
     }
-    // The access log is written a few times a second.
-    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    for answer in answers {
+        gateway.wait_for_access_line(answer).await;
+    }
     assert_no_secret("the log", &gateway.log());
 }
 

@@ -289,6 +289,30 @@ async fn a_failed_whole_answer_is_an_error_status() {
     }
 }
 
+/// Its own status and a pause that cannot be read would tell a client nothing, even where the rest passes as it came.
+#[tokio::test]
+async fn a_status_that_no_answer_has_and_a_pause_that_is_none_do_not_pass() {
+    let upstream = Upstream::start().await;
+    let gateway = gateway_before(&upstream).await;
+    for (spoken, provider) in DIALECTS {
+        upstream.on_model("odd", Reply::json(777, &spoken.error(500)));
+        for (caller, answer) in ask_in_both(&gateway, &format!("{provider}/odd"), false).await {
+            assert_eq!(answer.status, 502, "{caller:?} over {spoken:?}: {}", answer.text());
+            assert_error_body(caller, &answer.json());
+            if caller == OpenAi {
+                assert_eq!(answer.json()["error"]["code"], "upstream_malformed", "{}", answer.text());
+            }
+        }
+        for (said, passes) in [("soon", ""), ("7", "7")] {
+            upstream.on_model("busy", Reply::json(503, &spoken.error(503)).header("retry-after", said));
+            for (caller, answer) in ask_in_both(&gateway, &format!("{provider}/busy"), false).await {
+                let context = format!("{caller:?} over {spoken:?}: {said}, {}", answer.text());
+                assert_eq!((answer.status / 100, answer.header("retry-after")), (5, passes), "{context}");
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn an_upstream_that_is_not_there_is_an_error_status() {
     let gateway = Gateway::with(&[("nowhere", openai("http://127.0.0.1:9"))]).await;

@@ -12,6 +12,7 @@ use serde_json::Value;
 use std::collections::HashMap;
 use std::io::Write as _;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -216,9 +217,12 @@ type Script = dyn Fn(&Seen) -> Reply + Send + Sync;
 struct Shared {
     scripts: Mutex<HashMap<String, Arc<Script>>>,
     seen: Mutex<Vec<Seen>>,
-    connections: Mutex<u64>,
+    connections: AtomicU64,
+    open: AtomicU64,
+    /// Of bodies, as far as the other side's system has taken them.
+    written: AtomicU64,
     /// How many answers the other side hung up on.
-    abandoned: Mutex<u64>,
+    abandoned: AtomicU64,
 }
 
 /// The running server; it ends with the test's runtime.
@@ -235,8 +239,13 @@ impl Upstream {
         let serving = Arc::clone(&shared);
         tokio::spawn(async move {
             while let Ok((connection, _)) = listener.accept().await {
-                *serving.connections.lock().unwrap() += 1;
-                tokio::spawn(serve(connection, Arc::clone(&serving)));
+                serving.connections.fetch_add(1, Ordering::SeqCst);
+                serving.open.fetch_add(1, Ordering::SeqCst);
+                let serving = Arc::clone(&serving);
+                tokio::spawn(async move {
+                    serve(connection, &serving).await;
+                    serving.open.fetch_sub(1, Ordering::SeqCst);
+                });
             }
         });
         Upstream { address, shared }
@@ -283,12 +292,22 @@ impl Upstream {
 
     /// How many connections were opened, ever.
     pub fn connections(&self) -> u64 {
-        *self.shared.connections.lock().unwrap()
+        self.shared.connections.load(Ordering::SeqCst)
+    }
+
+    /// How many connections are open now.
+    pub fn open(&self) -> u64 {
+        self.shared.open.load(Ordering::SeqCst)
+    }
+
+    /// How many bytes of bodies could be written, over all answers.
+    pub fn written(&self) -> u64 {
+        self.shared.written.load(Ordering::SeqCst)
     }
 
     /// How many answers the other side did not wait for.
     pub fn abandoned(&self) -> u64 {
-        *self.shared.abandoned.lock().unwrap()
+        self.shared.abandoned.load(Ordering::SeqCst)
     }
 }
 
@@ -306,17 +325,17 @@ impl Shared {
     }
 }
 
-async fn serve(mut connection: TcpStream, shared: Arc<Shared>) {
+async fn serve(mut connection: TcpStream, shared: &Shared) {
     connection.set_nodelay(true).expect("a connected socket");
     let mut buffer = Vec::new();
     while let Some(seen) = read_request(&mut connection, &mut buffer).await {
         shared.seen.lock().unwrap().push(seen.clone());
         let reply = shared.reply_to(&seen);
-        match answer(&mut connection, &reply).await {
+        match answer(&mut connection, &reply, &shared.written).await {
             Ok(true) => {}
             Ok(false) => return,
             Err(_) => {
-                *shared.abandoned.lock().unwrap() += 1;
+                shared.abandoned.fetch_add(1, Ordering::SeqCst);
                 return;
             }
         }
@@ -324,7 +343,7 @@ async fn serve(mut connection: TcpStream, shared: Arc<Shared>) {
 }
 
 /// Whether the connection can take another request.
-async fn answer(connection: &mut TcpStream, reply: &Reply) -> std::io::Result<bool> {
+async fn answer(connection: &mut TcpStream, reply: &Reply, written: &AtomicU64) -> std::io::Result<bool> {
     if reply.stall_before_headers {
         return if reply.ending == Ending::Close { Ok(false) } else { stall(connection).await };
     }
@@ -344,9 +363,9 @@ async fn answer(connection: &mut TcpStream, reply: &Reply) -> std::io::Result<bo
         left -= piece.len();
         if reply.length == Length::Chunked {
             let framed = [format!("{:x}\r\n", piece.len()).as_bytes(), piece, b"\r\n"].concat();
-            connection.write_all(&framed).await?;
+            write(connection, &framed, written).await?;
         } else {
-            connection.write_all(piece).await?;
+            write(connection, piece, written).await?;
         }
     }
     match reply.ending {
@@ -364,6 +383,16 @@ async fn answer(connection: &mut TcpStream, reply: &Reply) -> std::io::Result<bo
         }
         Ending::Stall => stall(connection).await,
     }
+}
+
+/// All of it, counted as it goes.
+async fn write(connection: &mut TcpStream, mut bytes: &[u8], written: &AtomicU64) -> std::io::Result<()> {
+    while !bytes.is_empty() {
+        let count = connection.write(bytes).await?;
+        written.fetch_add(u64::try_from(count).expect("not that many"), Ordering::SeqCst);
+        bytes = &bytes[count..];
+    }
+    Ok(())
 }
 
 fn head(reply: &Reply, body_length: usize) -> String {

@@ -90,7 +90,7 @@ fn features(lab: &Lab) -> Vec<Feature> {
         feature("plain, in another process", plain(), None),
         feature("one more candidate, weighted", two(), Some(1.1)),
         feature("one more candidate, in order", in_order, Some(1.1)),
-        feature("two header templates", json!({"providers": {"openai": templates}}), None),
-        feature("a policy with one rule", reviewed, None),
+        feature("two header templates", json!({"providers": {"openai": templates}}), Some(1.3)),
+        feature("a policy with one rule", reviewed, Some(1.5)),
     ]
 }
