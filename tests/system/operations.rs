@@ -1,7 +1,7 @@
 //! Every operation of OpenAI's API is served to callers of a provider that speaks it: in JSON, in forms, in sound, each
 //! with its stream, its errors and its usage. What a provider cannot do is 501 with the operation's name.
 
-use crate::dialects::{Dialect, play};
+use crate::dialects::{Dialect, openai_chunk, play};
 use crate::gateway::{Answer, Gateway, Setup, anthropic, openai, read, wait_until};
 use crate::real_clients;
 use crate::upstream::{Reply, Seen, Upstream};
@@ -432,6 +432,43 @@ async fn responses_are_translated_where_only_chats_are_served() {
         let gateway = Gateway::with(&[(provider, block)]).await;
         real_clients::run_at("responses_client.py", &gateway, "", &[provider]).await;
     }
+}
+
+/// The API says all of it again at the end, so all of it is remembered.
+#[tokio::test]
+async fn a_long_answer_is_said_again_at_its_end() {
+    let upstream = Upstream::start().await;
+    let line = "\"a line\", as naïve as any; \n";
+    let answer = |bytes: usize| {
+        let piece = line.repeat(4096 / line.len());
+        let mut chunks = vec![openai_chunk(json!({"content": piece}), Value::Null); bytes / piece.len()];
+        chunks.push(openai_chunk(json!({}), json!("stop")));
+        (piece.len() * (bytes / piece.len()), Reply::sse(&Dialect::OpenAi.frames(&chunks)))
+    };
+    let (bytes, long) = answer(3 * 1024 * 1024 / 2);
+    upstream.on_model("long", long);
+    upstream.on_model("too-long", answer(5 * 1024 * 1024 / 2).1);
+    let mut block = openai(&upstream.url());
+    block["settings"] = json!({"responses_api": false});
+    let gateway = Gateway::with(&[("openai", block)]).await;
+    let ask = async |model: &str| {
+        let body = json!({"model": format!("openai/{model}"), "input": "Hello", "stream": true});
+        gateway.post("/v1/responses", &body).await.events()
+    };
+    let events = ask("long").await;
+    let last = events.last().expect("events");
+    assert_eq!(last.name, "response.completed", "{:.300}", last.data);
+    let said = last.json()["response"]["output"][0]["content"][0]["text"].as_str().expect("a text").to_owned();
+    assert_eq!(said.len(), bytes);
+    let pieces = events.iter().filter(|event| event.name == "response.output_text.delta");
+    let pieces: String = pieces.map(|event| event.json()["delta"].as_str().expect("a text").to_owned()).collect();
+    assert!(pieces == said);
+    for _ in 0..6 {
+        let events = ask("too-long").await;
+        let last = events.last().expect("events");
+        assert_eq!((last.name.as_str(), &last.json()["code"]), ("error", &json!("upstream_too_large")));
+    }
+    assert_eq!(ask("long").await.last().expect("events").name, "response.completed");
 }
 
 #[tokio::test]
