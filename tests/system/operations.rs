@@ -43,7 +43,7 @@ fn frames(events: &[Value]) -> Vec<String> {
     events.iter().map(|event| format!("data: {event}\n\n")).collect()
 }
 
-fn named_frames(events: &[Value]) -> Vec<String> {
+pub fn named_frames(events: &[Value]) -> Vec<String> {
     let name = |event: &Value| event["type"].as_str().expect("a type").to_owned();
     events.iter().map(|event| format!("event: {}\ndata: {event}\n\n", name(event))).collect()
 }
@@ -417,6 +417,26 @@ async fn a_policy_sees_what_a_form_says_and_may_not_be_passed_by() {
     gateway.post("/v1/embeddings", &input).await.openai_error(400);
     let spoken = json!({"model": "openai/thinker", "input": [{"role": "user", "content": "a crab"}]});
     gateway.post("/v1/responses", &spoken).await.openai_error(400);
+}
+
+/// Of several images each has an end of its own, and a cut behind one of them is a cut.
+#[tokio::test]
+async fn images_that_are_cut_behind_the_first_do_not_look_complete() {
+    let upstream = Upstream::start().await;
+    let part = json!({"type": "image_generation.partial_image", "b64_json": "aA==", "partial_image_index": 0});
+    let whole = json!({"type": "image_generation.completed", "b64_json": "aGk="});
+    let frames = named_frames(&[part.clone(), whole.clone(), part, whole]);
+    upstream.on_model("two", Reply::sse(&frames));
+    upstream.on_model("cut", Reply::sse(&frames[..3]));
+    let gateway = Gateway::with(&[("openai", openai(&upstream.url()))]).await;
+    let ask = async |model: &str| {
+        let body = json!({"model": format!("openai/{model}"), "prompt": "a crab", "n": 2, "stream": true});
+        gateway.post("/v1/images/generations", &body).await.events()
+    };
+    let names = |events: &[crate::sse::Event]| events.iter().map(|event| event.name.clone()).collect::<Vec<_>>();
+    assert_eq!(names(&ask("two").await)[2..], ["image_generation.partial_image", "image_generation.completed"]);
+    let cut = ask("cut").await;
+    assert!(cut.last().is_some_and(|event| event.json()["error"]["code"] == "upstream_cut"), "{cut:?}");
 }
 
 /// A caller of the Responses API reaches any provider of chats.

@@ -118,7 +118,7 @@ pub fn lineup(call: &Call, request: &Request) -> Result<Lineup, Failure> {
     if lineup.choices.is_empty() && is_final {
         return Ok(lineup);
     }
-    for address in fallbacks::of(call, request, lineup.first())? {
+    for address in fallbacks::of(call, request, lineup.first()) {
         let asked = request.model.as_deref().unwrap_or_default();
         lineup.fall_back_on(fallbacks::lineup(call, &address, asked, request.kind));
     }
