@@ -13,7 +13,7 @@ pub use chunk::{ChunkFacts, glance, inspect_chunk, inspect_reply, is_only_usage}
 pub use error::ReportedError;
 pub use event::{Vocabulary, inspect_event};
 pub use gathered::Gathered;
-pub use members::Members;
+pub use members::{BodyError, Members};
 pub use usage::Usage;
 pub use whole::as_stream;
 

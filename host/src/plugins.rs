@@ -25,7 +25,7 @@ mod stats;
 mod values;
 
 pub use artifact::{COMPILE, CompileLimits, compile_for_parent, digest};
-pub use configured::{CallError, Configured, Failing, MAX_STATE_BYTES, Moment, Watcher};
+pub use configured::{CallError, Configured, Failing, MAX_SAID_BYTES, MAX_STATE_BYTES, Moment, Watcher};
 pub use fault::Fault;
 pub use footprint::{Footprint, footprint};
 pub use inspect::{Kind, host_range, is_script_engine, world};

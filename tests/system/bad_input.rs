@@ -190,6 +190,43 @@ async fn deep_nesting_does_no_harm() {
     }
 }
 
+/// What is shallow in one dialect can be deep in another: a call's arguments are text here and an object there, and a
+/// schema lies one level deeper. That is nobody's fault but the text's, and the dialect stays for everybody else.
+#[tokio::test]
+async fn what_is_too_deep_only_when_translated_takes_no_dialect_away() {
+    let upstream = Upstream::start().await;
+    let gateway = gateway_before(&upstream).await;
+    let nested = |depth: usize| format!("{}1{}", "{\"a\":".repeat(depth), "}".repeat(depth));
+    let told = json!({"role": "user", "content": "hi"});
+    for depth in 120..=131 {
+        let call = json!({"id": "c", "type": "function", "function": {"name": "f", "arguments": nested(depth)}});
+        let called = json!({"role": "assistant", "content": null, "tool_calls": [call]});
+        let came = json!({"role": "tool", "tool_call_id": "c", "content": "1"});
+        let arguments = json!({"model": "anthropic/m", "messages": [told, called, came]}).to_string();
+        let schema = format!(
+            "{{\"model\":\"openai/m\",\"max_tokens\":9,\"messages\":[{told}],\"tools\":[{{\"name\":\"f\",\"input_schema\":{}}}]}}",
+            nested(depth)
+        );
+        for (route, body) in [(ROUTES[0], arguments), (ROUTES[1], schema)] {
+            for _ in 0..6 {
+                let answer = gateway.post_bytes(route, body.clone()).await;
+                let context = format!("{route}, {depth} levels: {} {:.300}", answer.status, answer.text());
+                assert!(matches!(answer.status, 200 | 400), "{context}");
+            }
+        }
+        let mut answer = Dialect::OpenAi.whole_tool_call();
+        answer["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"] = nested(depth).into();
+        upstream.on_model("deep", Reply::json(200, &answer));
+        for _ in 0..6 {
+            let answer = gateway.message("openai/deep", "hello", false).await;
+            let context = format!("an answer, {depth} levels: {} {:.300}", answer.status, answer.text());
+            assert!(matches!(answer.status, 200 | 502), "{context}");
+        }
+    }
+    assert_eq!(gateway.chat("anthropic/m", "hello").await.status, 200);
+    assert_eq!(gateway.message("openai/m", "hello", false).await.status, 200);
+}
+
 #[tokio::test]
 async fn too_many_or_too_large_headers_are_refused() {
     let gateway = echo().await;

@@ -2,6 +2,7 @@
 
 use crate::dialects::{ANSWER, Dialect, Dialect::Anthropic, Dialect::OpenAi, openai_chunk};
 use crate::gateway::{Answer, Gateway, anthropic, chat_body, openai};
+use crate::operations::{named_frames, response, response_events};
 use crate::upstream::{Reply, Upstream};
 use serde_json::{Value, json};
 
@@ -84,6 +85,42 @@ async fn a_plain_caller_is_served_by_a_service_that_only_streams() {
         assert_eq!(text_of(caller, &answer), ANSWER, "{spoken:?} to {caller:?}: {}", answer.text());
         let streamed = ask(&gateway, caller, "service/m", true).await;
         assert_eq!(text_of(caller, &streamed), ANSWER, "{spoken:?} to {caller:?}, streamed: {}", streamed.text());
+    }
+}
+
+/// As [`a_plain_caller_is_served_by_a_service_that_only_streams`] and its counterpart, for the other operations that have
+/// streams: each in the form of its own.
+#[tokio::test]
+async fn completions_and_responses_are_converted_in_their_own_forms() {
+    let texts = |text: &str, end: Value| {
+        json!({"id": "cmpl-1", "object": "text_completion", "created": 5, "model": "m",
+            "choices": [{"index": 0, "text": text, "finish_reason": end, "logprobs": null}]})
+    };
+    let pieces = [texts("This is", Value::Null), texts(" a test.", json!("stop"))];
+    let responses = named_frames(&response_events(&["This is", " a test."]));
+    for (path, asked, whole, frames) in [
+        ("/v1/completions", "prompt", texts("This is a test.", json!("stop")), OpenAi.frames(&pieces)),
+        ("/v1/responses", "input", response("This is a test."), responses),
+    ] {
+        let said = |answer: &Answer| match path {
+            "/v1/completions" => answer.json()["choices"][0]["text"].clone(),
+            _ => answer.json()["output"][0]["content"][0]["text"].clone(),
+        };
+        let mut body = json!({"model": "service/m", asked: "Say so."});
+
+        let (upstream, gateway) = service(OpenAi, json!("only")).await;
+        upstream.otherwise(move |_| Reply::sse(&frames));
+        let answer = gateway.post(path, &body).await;
+        assert_eq!(said(&answer), "This is a test.", "{path}: {}", answer.text());
+        assert_eq!(answer.json()["object"], whole["object"], "{path}: {}", answer.text());
+
+        let (upstream, gateway) = service(OpenAi, json!(false)).await;
+        upstream.otherwise(move |_| Reply::json(200, &whole));
+        body["stream"] = json!(true);
+        let answer = gateway.post(path, &body).await;
+        assert!(answer.header("content-type").starts_with("text/event-stream"), "{path}: {}", answer.text());
+        assert!(answer.text().contains("This is a test."), "{path}: {}", answer.text());
+        assert!(answer.is_done() || answer.text().contains("event: response.completed"), "{path}: {}", answer.text());
     }
 }
 

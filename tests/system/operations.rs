@@ -4,7 +4,7 @@
 #[path = "operations/rescue.rs"]
 mod rescue;
 
-use crate::dialects::{Dialect, play};
+use crate::dialects::{Dialect, openai_chunk, play};
 use crate::gateway::{Answer, Gateway, Setup, anthropic, openai, read, wait_until};
 use crate::real_clients;
 use crate::upstream::{Reply, Seen, Upstream};
@@ -46,7 +46,7 @@ fn frames(events: &[Value]) -> Vec<String> {
     events.iter().map(|event| format!("data: {event}\n\n")).collect()
 }
 
-fn named_frames(events: &[Value]) -> Vec<String> {
+pub fn named_frames(events: &[Value]) -> Vec<String> {
     let name = |event: &Value| event["type"].as_str().expect("a type").to_owned();
     events.iter().map(|event| format!("event: {}\ndata: {event}\n\n", name(event))).collect()
 }
@@ -439,6 +439,26 @@ async fn a_policy_sees_what_a_form_says_and_may_not_be_passed_by() {
     gateway.post("/v1/responses", &spoken).await.openai_error(400);
 }
 
+/// Of several images each has an end of its own, and a cut behind one of them is a cut.
+#[tokio::test]
+async fn images_that_are_cut_behind_the_first_do_not_look_complete() {
+    let upstream = Upstream::start().await;
+    let part = json!({"type": "image_generation.partial_image", "b64_json": "aA==", "partial_image_index": 0});
+    let whole = json!({"type": "image_generation.completed", "b64_json": "aGk="});
+    let frames = named_frames(&[part.clone(), whole.clone(), part, whole]);
+    upstream.on_model("two", Reply::sse(&frames));
+    upstream.on_model("cut", Reply::sse(&frames[..3]));
+    let gateway = Gateway::with(&[("openai", openai(&upstream.url()))]).await;
+    let ask = async |model: &str| {
+        let body = json!({"model": format!("openai/{model}"), "prompt": "a crab", "n": 2, "stream": true});
+        gateway.post("/v1/images/generations", &body).await.events()
+    };
+    let names = |events: &[crate::sse::Event]| events.iter().map(|event| event.name.clone()).collect::<Vec<_>>();
+    assert_eq!(names(&ask("two").await)[2..], ["image_generation.partial_image", "image_generation.completed"]);
+    let cut = ask("cut").await;
+    assert!(cut.last().is_some_and(|event| event.json()["error"]["code"] == "upstream_cut"), "{cut:?}");
+}
+
 /// A caller of the Responses API reaches any provider of chats.
 #[tokio::test]
 async fn responses_are_translated_where_only_chats_are_served() {
@@ -452,6 +472,43 @@ async fn responses_are_translated_where_only_chats_are_served() {
         let gateway = Gateway::with(&[(provider, block)]).await;
         real_clients::run_at("responses_client.py", &gateway, "", &[provider]).await;
     }
+}
+
+/// The API says all of it again at the end, so all of it is remembered.
+#[tokio::test]
+async fn a_long_answer_is_said_again_at_its_end() {
+    let upstream = Upstream::start().await;
+    let line = "\"a line\", as naïve as any; \n";
+    let answer = |bytes: usize| {
+        let piece = line.repeat(4096 / line.len());
+        let mut chunks = vec![openai_chunk(json!({"content": piece}), Value::Null); bytes / piece.len()];
+        chunks.push(openai_chunk(json!({}), json!("stop")));
+        (piece.len() * (bytes / piece.len()), Reply::sse(&Dialect::OpenAi.frames(&chunks)))
+    };
+    let (bytes, long) = answer(3 * 1024 * 1024 / 2);
+    upstream.on_model("long", long);
+    upstream.on_model("too-long", answer(5 * 1024 * 1024 / 2).1);
+    let mut block = openai(&upstream.url());
+    block["settings"] = json!({"responses_api": false});
+    let gateway = Gateway::with(&[("openai", block)]).await;
+    let ask = async |model: &str| {
+        let body = json!({"model": format!("openai/{model}"), "input": "Hello", "stream": true});
+        gateway.post("/v1/responses", &body).await.events()
+    };
+    let events = ask("long").await;
+    let last = events.last().expect("events");
+    assert_eq!(last.name, "response.completed", "{:.300}", last.data);
+    let said = last.json()["response"]["output"][0]["content"][0]["text"].as_str().expect("a text").to_owned();
+    assert_eq!(said.len(), bytes);
+    let pieces = events.iter().filter(|event| event.name == "response.output_text.delta");
+    let pieces: String = pieces.map(|event| event.json()["delta"].as_str().expect("a text").to_owned()).collect();
+    assert!(pieces == said);
+    for _ in 0..6 {
+        let events = ask("too-long").await;
+        let last = events.last().expect("events");
+        assert_eq!((last.name.as_str(), &last.json()["code"]), ("error", &json!("upstream_too_large")));
+    }
+    assert_eq!(ask("long").await.last().expect("events").name, "response.completed");
 }
 
 #[tokio::test]

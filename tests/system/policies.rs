@@ -2,8 +2,8 @@
 //!
 //! `tests/guests/judge` does what its settings say.
 
-use crate::dialects::Dialect;
-use crate::gateway::{Gateway, Setup, anthropic, openai};
+use crate::dialects::{Dialect, openai_chunk};
+use crate::gateway::{Gateway, Setup, anthropic, chat_body, openai, read};
 use crate::guests::Component;
 use crate::upstream::{Reply, Upstream};
 use serde_json::{Value, json};
@@ -119,4 +119,123 @@ async fn a_policys_own_problem_has_the_status_of_its_kind() {
         gateway.chat("openai/m", "hello").await.openai_error(status);
         assert_eq!(upstream.requests().len(), 0);
     }
+}
+
+/// Operations without streams carry a `stream` that nobody reads. Often enough that a faulty plugin would rest.
+#[tokio::test]
+async fn what_a_policy_leaves_as_it_came_is_not_its_fault() {
+    let upstream = Upstream::start().await;
+    let gateway = judged(&upstream, json!([{"plugin": "judge", "settings": {"set": {"user": "somebody"}}}])).await;
+    upstream.otherwise(|_| Reply::json(200, &json!({"object": "list", "data": []})));
+    for odd in [json!("maybe"), json!({"a": 1.50}), json!(null)] {
+        for _ in 0..6 {
+            let body = json!({"model": "openai/vectors", "input": "hello", "stream": odd});
+            let answer = gateway.post("/v1/embeddings", &body).await;
+            assert_eq!(answer.status, 200, "{odd}: {}", answer.text());
+            assert_eq!(upstream.last_request().json()["user"], "somebody");
+        }
+    }
+    assert_eq!(gateway.chat("openai/m", "hello").await.status, 200);
+}
+
+/// One that sees everything and changes nothing, before an upstream that answers with `reply`.
+async fn watched(reply: Reply, streams: Value) -> (Upstream, Gateway) {
+    let upstream = Upstream::start().await;
+    upstream.on_path("/v1/chat/completions", reply);
+    let mut block = openai(&upstream.url());
+    block["supports_streaming"] = streams;
+    let setup = Setup::new().plugin("spy.wasm", Component::spy()).section("policies", json!(["spy"]));
+    let gateway = setup.provider("openai", block).start().await;
+    (upstream, gateway)
+}
+
+#[tokio::test]
+async fn an_odd_chunk_that_a_policy_hands_on_is_not_its_fault() {
+    let said = openai_chunk(json!({"content": "hi"}), Value::Null);
+    let odd = json!({"choices": [{"text": 7}]});
+    let frames = Dialect::OpenAi.frames(&[said, odd, openai_chunk(json!({}), json!("stop"))]);
+    let (_upstream, gateway) = watched(Reply::sse(&frames), json!(true)).await;
+    for _ in 0..6 {
+        let answer = gateway.stream("openai/m", "hello").await;
+        assert!(answer.is_done() && answer.text().contains("{\"text\":7}"), "{}", answer.text());
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_whole_and_leaves_in_pieces_is_reviewed_once() {
+    let (_upstream, gateway) = watched(Reply::json(200, &Dialect::OpenAi.whole("whole")), json!(false)).await;
+    let answer = gateway.stream("openai/m", "hello").await;
+    assert!(answer.is_done() && answer.content() == "whole", "{}", answer.text());
+    gateway.wait_for_log(&["POST /v1/chat/completions 200"]).await;
+    gateway.wait_for_log(&["spy saw review-reply"]).await;
+    assert!(!gateway.log().contains("spy saw review-chunk"), "{}", gateway.log());
+}
+
+/// `failing` answers nothing; what it is rescued by must pass the policies as the model does.
+async fn rescued(policies: Value) -> (Upstream, Gateway) {
+    let upstream = Upstream::start().await;
+    upstream.on_model("x", Reply::json(500, &Dialect::OpenAi.error(500)));
+    upstream.otherwise(|_| Reply::json(200, &Dialect::OpenAi.whole("rescued")));
+    let setup = Setup::new().plugin("judge.wasm", Component::judge()).section("policies", policies);
+    let setup = setup.provider("failing", openai(&upstream.url())).provider("openai", openai(&upstream.url()));
+    (upstream, setup.start().await)
+}
+
+async fn ask_with(gateway: &Gateway, fallbacks: &Value, header: Option<&str>) -> crate::gateway::Answer {
+    let mut body = chat_body("failing/x", "hello", false);
+    body["fallbacks"] = fallbacks.clone();
+    let mut request = gateway.http.post(format!("{}/v1/chat/completions", gateway.url)).json(&body);
+    if let Some(header) = header {
+        request = request.header("x-bt-fallback-providers", header);
+    }
+    read(request).await
+}
+
+#[tokio::test]
+async fn a_forbidden_model_is_forbidden_as_a_fallback_too() {
+    let rules = json!([{"name": "no-large", "models": ["gpt-5*", "openai/x"]}]);
+    let (upstream, gateway) = rescued(json!([{"plugin": "deny", "settings": {"rules": rules}}])).await;
+    for (fallbacks, header, at) in [
+        (json!(["openai/gpt-4", "openai/gpt-5"]), None, "fallbacks[1]"),
+        (json!([{"provider": "openai", "model": "gpt-5"}]), None, "fallbacks[0]"),
+        (json!(["openai"]), None, "fallbacks[0]"),
+        (json!(null), Some("nobody/y, openai/gpt-5"), "fallbacks[1]"),
+    ] {
+        let error = ask_with(&gateway, &fallbacks, header).await.openai_error(400);
+        assert_eq!(error["param"], at, "{fallbacks}: {error}");
+    }
+    assert_eq!(upstream.requests().len(), 0);
+    let allowed = ask_with(&gateway, &json!(["openai/gpt-4"]), Some("openai/gpt-5")).await;
+    assert_eq!(allowed.content(), "rescued", "the body's word comes first: {}", allowed.text());
+    // Callers of other dialects name them in the same member.
+    let mut body = json!({"model": "failing/x", "max_tokens": 9, "messages": [{"role": "user", "content": "hello"}]});
+    body["fallbacks"] = json!(["openai/gpt-5"]);
+    gateway.post("/v1/messages", &body).await.anthropic_error(400);
+}
+
+#[tokio::test]
+async fn what_a_policy_leaves_of_the_fallbacks_is_what_happens() {
+    for (set, status) in [(json!(["openai/gpt-4"]), 200), (json!([]), 500), (json!(null), 500)] {
+        let policies = json!([{"plugin": "judge", "settings": {"set": {"fallbacks": set}}}]);
+        let (upstream, gateway) = rescued(policies).await;
+        for (named, header) in [(json!(["openai/other"]), None), (json!(null), Some("openai/other"))] {
+            let answer = ask_with(&gateway, &named, header).await;
+            assert_eq!(answer.status, status, "{set}: {}", answer.text());
+            let sent: Vec<Value> = upstream.requests().iter().map(|seen| seen.json()).collect();
+            assert!(sent.iter().all(|sent| sent.get("fallbacks").is_none() && sent["model"] != "other"), "{sent:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn fallbacks_that_say_nothing_are_not_sent_on_either() {
+    let (upstream, gateway) = rescued(json!([])).await;
+    ask_with(&gateway, &json!(null), None).await.openai_error(500);
+    assert!(upstream.last_request().json().get("fallbacks").is_none());
+}
+
+#[tokio::test]
+async fn fallbacks_that_make_no_sense_are_the_policys_fault_who_wrote_them() {
+    let (_upstream, gateway) = rescued(json!([{"plugin": "judge", "settings": {"set": {"fallbacks": 7}}}])).await;
+    assert_eq!(ask_with(&gateway, &json!(null), None).await.openai_error(500)["code"], "plugin_failed");
 }

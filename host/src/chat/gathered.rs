@@ -1,17 +1,22 @@
 //! A stream for a caller that asked for a whole answer.
 
+use crate::operation::Operation;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
 /// Chunks as they come, put together.
-#[derive(Default)]
 pub struct Gathered {
+    operation: Operation,
     /// What stands around the choices.
     envelope: Map<String, Value>,
     choices: BTreeMap<u64, Map<String, Value>>,
 }
 
 impl Gathered {
+    pub fn of(operation: Operation) -> Self {
+        Gathered { operation, envelope: Map::new(), choices: BTreeMap::new() }
+    }
+
     /// What is no chunk has nothing to add.
     pub fn push(&mut self, chunk: &str) {
         let Ok(Value::Object(mut chunk)) = serde_json::from_str(chunk) else { return };
@@ -23,15 +28,30 @@ impl Gathered {
         }
     }
 
+    /// The way back of [`as_stream`](super::as_stream).
     pub fn into_answer(self) -> String {
-        let Gathered { mut envelope, choices } = self;
-        envelope.insert("object".to_owned(), json!("chat.completion"));
-        envelope.insert("choices".to_owned(), choices.into_values().map(whole).collect());
+        let Gathered { operation, mut envelope, choices } = self;
+        let choices = choices.into_values();
+        let (object, choices): (_, Value) = match operation {
+            Operation::TextCompletion => ("text_completion", choices.map(with_text).collect()),
+            _ => ("chat.completion", choices.map(with_message).collect()),
+        };
+        envelope.insert("object".to_owned(), object.into());
+        envelope.insert("choices".to_owned(), choices);
         Value::Object(envelope).to_string()
     }
 }
 
-fn whole(mut choice: Map<String, Value>) -> Value {
+/// A completion's pieces look like the whole.
+fn with_text(mut choice: Map<String, Value>) -> Value {
+    choice.entry("text").or_insert_with(|| json!(""));
+    for member in ["logprobs", "finish_reason"] {
+        choice.entry(member).or_insert(Value::Null);
+    }
+    Value::Object(choice)
+}
+
+fn with_message(mut choice: Map<String, Value>) -> Value {
     let mut message = match choice.remove("delta") {
         Some(Value::Object(delta)) => delta,
         _ => Map::new(),
@@ -48,14 +68,26 @@ fn whole(mut choice: Map<String, Value>) -> Value {
     Value::Object(choice)
 }
 
-/// Text goes on where it stopped, lists grow, and what has an `index` is looked for by it; everything else is as it was said
-/// last.
+/// What comes in pieces goes on where it stopped, lists grow, and what has an `index` is looked for by it; everything else is
+/// as it was said last.
 fn merge(into: &mut Map<String, Value>, more: &Map<String, Value>) {
-    /// Said once, or again as it was, but never in pieces.
-    const IN_ONE_PIECE: &[&str] = &["role", "id", "type", "name", "finish_reason"];
+    /// All other texts are said once, or again with every piece, such as a detail's `format`.
+    const IN_PIECES: &[&str] = &[
+        "content",
+        "text",
+        "refusal",
+        "reasoning_content",
+        "reasoning",
+        "thinking",
+        "summary",
+        "arguments",
+        "input",
+        "data",
+        "transcript",
+    ];
     for (name, value) in more.iter().filter(|(_, value)| !value.is_null()) {
         match (into.get_mut(name), value) {
-            (Some(Value::String(text)), Value::String(more)) if !IN_ONE_PIECE.contains(&name.as_str()) => {
+            (Some(Value::String(text)), Value::String(more)) if IN_PIECES.contains(&name.as_str()) => {
                 text.push_str(more);
             }
             (Some(Value::Object(object)), Value::Object(more)) => merge(object, more),
@@ -66,7 +98,13 @@ fn merge(into: &mut Map<String, Value>, more: &Map<String, Value>) {
 }
 
 fn merge_item(list: &mut Vec<Value>, item: &Value) {
-    let same = |known: &&mut Value| item.get("index").is_some_and(|index| known.get("index") == Some(index));
+    let of_one_type = |known: &Value| match (known.get("type"), item.get("type")) {
+        (Some(known), Some(item)) => known == item,
+        (None, _) | (_, None) => true,
+    };
+    let same = |known: &&mut Value| {
+        item.get("index").is_some_and(|index| known.get("index") == Some(index)) && of_one_type(known)
+    };
     match (list.iter_mut().find(same), item) {
         (Some(Value::Object(known)), Value::Object(more)) => merge(known, more),
         _ => list.push(item.clone()),
@@ -77,10 +115,9 @@ fn merge_item(list: &mut Vec<Value>, item: &Value) {
 mod tests {
     use super::*;
     use crate::chat::as_stream;
-    use crate::operation::Operation;
 
     fn gathered(chunks: impl IntoIterator<Item = Value>) -> Value {
-        let mut gathered = Gathered::default();
+        let mut gathered = Gathered::of(Operation::ChatCompletion);
         chunks.into_iter().for_each(|chunk| gathered.push(&chunk.to_string()));
         serde_json::from_str(&gathered.into_answer()).expect("JSON")
     }
@@ -129,11 +166,30 @@ mod tests {
     }
 
     #[test]
+    fn what_is_said_again_with_every_piece_is_said_once() {
+        let detail = |text: &str| {
+            delta(json!({"reasoning_details": [
+                {"type": "reasoning.text", "index": 0, "format": "v1", "id": "r", "text": text}]}))
+        };
+        let sealed = json!({"type": "reasoning.encrypted", "index": 0, "format": "v1", "data": "x"});
+        let answer = gathered([detail("so "), detail("it is"), delta(json!({"reasoning_details": [sealed]}))]);
+        let whole = json!({"type": "reasoning.text", "index": 0, "format": "v1", "id": "r", "text": "so it is"});
+        assert_eq!(answer["choices"][0]["message"]["reasoning_details"], json!([whole, sealed]));
+    }
+
+    #[test]
     fn it_is_the_way_back_of_an_answer_that_was_made_a_stream() {
         let answer = json!({"id": "1", "object": "chat.completion", "model": "m", "choices": [{"index": 0,
             "finish_reason": "stop", "logprobs": {"content": [{"token": "a"}]},
             "message": {"role": "assistant", "content": "a"}}], "usage": {"prompt_tokens": 1}});
         let chunks = as_stream(Operation::ChatCompletion, &answer.to_string()).expect("an answer");
         assert_eq!(gathered(chunks.iter().map(|chunk| serde_json::from_str(chunk).expect("JSON"))), answer);
+
+        let answer = json!({"id": "1", "object": "text_completion", "model": "m", "choices": [{"index": 0, "text": "a b",
+            "finish_reason": "stop", "logprobs": {"tokens": ["a", " b"]}}], "usage": {"total_tokens": 1}});
+        let mut texts = Gathered::of(Operation::TextCompletion);
+        let chunks = as_stream(Operation::TextCompletion, &answer.to_string()).expect("an answer");
+        chunks.iter().for_each(|chunk| texts.push(chunk));
+        assert_eq!(serde_json::from_str::<Value>(&texts.into_answer()).expect("JSON"), answer);
     }
 }

@@ -121,6 +121,11 @@ impl<'a> Members<'a> {
         object
     }
 
+    /// The object without this member, where it is there.
+    pub fn without(&self, name: &str) -> Option<String> {
+        self.get(name).map(|_| self.edit(&[(name, None)]))
+    }
+
     /// Where in the text the value of a member stands.
     fn span(&self, name: &str) -> Option<Range<usize>> {
         let value = self.get(name)?.get();

@@ -1,5 +1,6 @@
 //! What a call has used, as answers say it.
 
+use super::members::Members;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -39,6 +40,11 @@ struct Details {
 }
 
 impl Usage {
+    /// That of a whole answer.
+    pub fn in_answer(answer: &Members<'_>) -> Option<Self> {
+        Self::read(answer.get("usage")?)
+    }
+
     /// None where it is not one. Counting must not decide a call's fate, so whatever is odd counts as nothing.
     pub(super) fn read(raw: &RawValue) -> Option<Self> {
         let counts: Counts = match serde_json::from_str(raw.get()) {

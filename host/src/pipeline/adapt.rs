@@ -204,7 +204,7 @@ async fn in_dialect(
             let translated = format.encode_request(call.moment, operation, &candidate.model, &canonical.body).await;
             let translated = translated.map_err(problem::from_call)?;
             dropped.extend(translated.dropped.into_iter().filter(|hint| !canonical.dropped.contains(hint)));
-            problem::checked_object(format, translated.body)?
+            problem::checked_request(format, translated.body)?
         }
     };
     call.may_drop(&dropped)?;

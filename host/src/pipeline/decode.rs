@@ -12,11 +12,12 @@ use crate::chat::Members;
 use crate::config::RequestKind;
 use crate::error::{Failure, FailureKind};
 use crate::form::Form;
+use crate::plugins::Configured;
 use crate::plugins::api::client::Place;
-use crate::plugins::{CallError, Configured};
 use crate::telemetry::Record;
 use bytes::Bytes;
 use native::{EMPTY, Fields, asking};
+use serde_json::{Value, json};
 use std::borrow::Cow;
 use tokio::sync::OnceCell;
 
@@ -28,8 +29,10 @@ pub struct Request {
     pub model: Option<String>,
     /// Whether the caller waits for a stream. A policy may keep the upstream from being asked for one.
     pub caller_streams: bool,
-    /// Who is to be tried where the model's own providers fail, as far as the body says so.
+    /// Who is to be tried where the model's own providers fail, as far as the caller says so. It is not in the bodies.
     pub fallbacks: Option<Vec<String>>,
+    /// Whether the caller asked for the usage of a stream (`stream_options.include_usage`).
+    pub wants_usage: bool,
     body: Body,
 }
 
@@ -49,24 +52,25 @@ pub struct Canonical {
 }
 
 pub fn decode(call: &Call, body: Bytes, record: &mut Record) -> Result<Request, Failure> {
-    let mut native = Native::of(call, body)?;
+    let native = Native::of(call, body)?;
     let fields = Fields::of(&native, needs_no_body(call))?;
     let model = model(call, &fields)?;
     let streaming = streaming(call, &fields)?;
     let fallbacks = match &fields {
-        Fields::Members(members) => fallbacks::in_body(members)?,
-        Fields::Form(_) => None,
+        Fields::Members(members) => fallbacks::said(call, members)?,
+        Fields::Form(form) => fallbacks::beside_form(call, form)?,
     };
-    if let (Fields::Members(members), Some(_)) = (fields, &fallbacks) {
-        // It is for us; upstreams would refuse it.
-        native = Native::Json(members.edit(&[(fallbacks::MEMBER, None)]).into());
-    }
+    let wants_usage = streaming && fields.want_usage();
+    // It is for us; upstreams would refuse it.
+    let without_fallbacks = fields.without(fallbacks::MEMBER).map(|body| Native::Json(body.into()));
+    let native = without_fallbacks.unwrap_or(native);
     record.model = model.clone().unwrap_or_default();
     Ok(Request {
         kind: RequestKind { operation: call.route.operation, streaming },
         model,
         caller_streams: streaming,
         fallbacks,
+        wants_usage,
         body: Body { native, canonical: OnceCell::new(), changed: false },
     })
 }
@@ -130,7 +134,7 @@ impl Request {
     /// Without model and body.
     pub fn of_nothing(kind: RequestKind) -> Self {
         let body = Body { native: Native::Json(Bytes::new()), canonical: OnceCell::new(), changed: false };
-        Request { kind, model: None, caller_streams: false, fallbacks: None, body }
+        Request { kind, model: None, caller_streams: false, fallbacks: None, wants_usage: false, body }
     }
 
     /// The model's name for a plugin; empty where the request names none.
@@ -177,6 +181,15 @@ impl Request {
         self.body.canonical.get_or_try_init(|| self.translate(call)).await
     }
 
+    /// The canonical form as policies see it: with the fallbacks that the caller named, in the body or beside it.
+    pub async fn for_policies(&self, call: &Call) -> Result<Cow<'_, Canonical>, Failure> {
+        let canonical = self.canonical(call).await?;
+        let Some(fallbacks) = &self.fallbacks else { return Ok(Cow::Borrowed(canonical)) };
+        let members = Members::of(canonical.body.as_bytes()).map_err(|error| Failure::invalid(error.to_string()))?;
+        let body = members.edit(&[(fallbacks::MEMBER, Some(&json!(fallbacks).to_string()))]);
+        Ok(Cow::Owned(Canonical { body, dropped: canonical.dropped.clone() }))
+    }
+
     /// The hints that were lost on the way to the canonical form, if anybody went it.
     pub fn lost_in_decoding(&self) -> &[String] {
         self.body.canonical.get().map_or(&[], |canonical| &canonical.dropped)
@@ -190,28 +203,38 @@ impl Request {
             .decode_request(call.moment, operation, self.model_name(), self.kind.streaming, &native)
             .await
             .map_err(problem::from_call)?;
-        let body = problem::checked_object(speaker, translated.body)?;
+        let body = problem::checked_request(speaker, translated.body)?;
         Ok(Canonical { body, dropped: translated.dropped })
     }
 
-    /// The same request as a policy wants it. What it says of model and stream is what happens from here on.
+    /// The same request as a policy wants it. What it says of model, stream and fallbacks is what happens from here on.
     pub fn changed_by(mut self, policy: &Configured, body: String) -> Result<Self, Failure> {
         let before = self.body.canonical.take().unwrap_or(Canonical { body: EMPTY.to_owned(), dropped: Vec::new() });
-        self.adopt(policy, &before.body, &body).map_err(problem::from_call)?;
+        let body = self.adopt_fallbacks(policy, body)?;
+        self.adopt(policy, &before.body, &body)?;
         self.body.canonical = OnceCell::new_with(Some(Canonical { body, dropped: before.dropped }));
         self.body.changed = matches!(self.body.native, Native::Json(_));
         Ok(self)
     }
 
-    fn adopt(&mut self, policy: &Configured, before: &str, after: &str) -> Result<(), CallError> {
-        let broke = |message: String| policy.broke_contract(format!("the request that it returned: {message}"));
-        let members = |body| Members::of(body).map_err(|error| broke(error.to_string()));
-        let (before, after) = (members(before.as_bytes())?, members(after.as_bytes())?);
+    /// The body without them.
+    fn adopt_fallbacks(&mut self, policy: &Configured, body: String) -> Result<String, Failure> {
+        let members = problem::request_members(policy, &body)?;
+        self.fallbacks = fallbacks::in_body(&members).map_err(|failure| broken_by(policy, &failure.message))?;
+        Ok(members.without(fallbacks::MEMBER).unwrap_or(body))
+    }
+
+    /// Only what the policy changed is held against it: the rest may be as odd as the caller wrote it.
+    fn adopt(&mut self, policy: &Configured, before: &str, after: &str) -> Result<(), Failure> {
+        let broke = |message: String| broken_by(policy, &message);
+        let (before, after) = (problem::request_members(policy, before)?, problem::request_members(policy, after)?);
         if let Native::Form { edits, .. } = &mut self.body.native {
             edits.extend(Form::edits_between(&before, &after).map_err(broke)?);
         }
-        let model = after.string("model").map_err(broke)?;
-        if let Some(model) = model.filter(|model| before.string("model").ok().flatten().as_ref() != Some(model)) {
+        let is_changed = |member: &str| said(&before, member) != said(&after, member);
+        if is_changed("model")
+            && let Some(model) = after.string("model").map_err(broke)?
+        {
             check_model(&model).map_err(|message| broke(message.to_owned()))?;
             self.model = Some(model.into_owned());
         }
@@ -219,8 +242,8 @@ impl Request {
             // All that a form says is text. An upstream that is not asked for a stream answers whole, which is seen then.
             return Ok(());
         }
-        let streaming = after.flag("stream").map_err(broke)?;
-        if before.flag("stream") != Ok(streaming) {
+        if is_changed("stream") {
+            let streaming = after.flag("stream").map_err(broke)?;
             if streaming && !self.caller_streams {
                 return Err(broke("`stream` must stay false, as the caller did not ask for a stream".to_owned()));
             }
@@ -228,15 +251,14 @@ impl Request {
         }
         Ok(())
     }
+}
 
-    /// Whether the caller asked for the usage of a stream (`stream_options.include_usage`).
-    pub fn wants_usage(&self) -> bool {
-        let Native::Json(body) = &self.body.native else { return false };
-        Members::of(body)
-            .ok()
-            .and_then(|members| {
-                Members::of(members.get("stream_options")?.get().as_bytes()).ok()?.flag("include_usage").ok()
-            })
-            .unwrap_or(false)
-    }
+/// What a member says, however it is written; null and false say as much as nothing.
+fn said(members: &Members<'_>, name: &str) -> Option<Value> {
+    let value: Value = serde_json::from_str(members.get(name)?.get()).ok()?;
+    Some(value).filter(|value| !matches!(value, Value::Null | Value::Bool(false)))
+}
+
+fn broken_by(policy: &Configured, message: &str) -> Failure {
+    problem::from_call(policy.broke_contract(format!("the request that it returned: {message}")))
 }

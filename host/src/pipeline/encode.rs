@@ -65,7 +65,10 @@ pub async fn encode(call: &Call, request: &Request, answer: Answer, dropped: &[S
         }
         Answer::Canonical(body) if request.caller_streams => {
             match chat::as_stream(call.route.operation, &body) {
-                Some(chunks) => stream(call, request, Box::new(AnswerStream::local(chunks)))?,
+                Some(chunks) => {
+                    let review = ChunkReview::of_whole(call, request)?;
+                    stream(call, request, Box::new(AnswerStream::local(chunks)), review)
+                }
                 // There are no pieces that such an answer could be cut into; it says by its type that it is whole.
                 None if call.route.operation.streams_events() => whole(call, body).await?,
                 None => {
@@ -80,7 +83,7 @@ pub async fn encode(call: &Call, request: &Request, answer: Answer, dropped: &[S
             let headers = std::mem::take(&mut reply.headers);
             Reply { status: reply.status, headers, content: Content::Bytes(reply) }
         }
-        Answer::Stream(answer) => stream(call, request, answer)?,
+        Answer::Stream(answer) => stream(call, request, answer, ChunkReview::of(call, request)?),
     };
     if let Some(value) = named(dropped) {
         reply.headers.insert(DROPPED, value);
@@ -111,21 +114,20 @@ pub async fn whole(call: &Call, body: String) -> Result<Reply, Failure> {
         Some(speaker) => {
             let operation = call.route.operation.name();
             let encoded = speaker.encode_reply(call.moment, operation, &body).await.map_err(problem::from_call)?;
-            problem::checked_object(speaker, encoded)?
+            problem::checked_answer(speaker, encoded)?
         }
     };
     Ok(Reply::json(body))
 }
 
-fn stream(call: &Call, request: &Request, mut stream: Box<AnswerStream>) -> Result<Reply, Failure> {
+fn stream(call: &Call, request: &Request, mut stream: Box<AnswerStream>, review: Option<ChunkReview>) -> Reply {
     let mut headers = std::mem::take(&mut stream.headers);
     headers.insert(CONTENT_TYPE, EVENTS);
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     // Proxies in front, nginx foremost, would hold events back.
     headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
-    let review = ChunkReview::of(call, request)?;
-    let wants_usage = stream.passing == Passing::Translated && (!call.is_canonical() || request.wants_usage());
-    Ok(Reply { status: StatusCode::OK, headers, content: Content::Stream { stream, review, wants_usage } })
+    let wants_usage = stream.passing == Passing::Translated && (!call.is_canonical() || request.wants_usage);
+    Reply { status: StatusCode::OK, headers, content: Content::Stream { stream, review, wants_usage } }
 }
 
 /// The reply as it goes out; the record goes along to its end.

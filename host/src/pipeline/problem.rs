@@ -1,6 +1,6 @@
 //! Problems that plugins report, and faults that they commit, as failures of a call; and back.
 
-use crate::chat::{Members, ReportedError};
+use crate::chat::{BodyError, Members, ReportedError};
 use crate::error::{Failure, FailureKind};
 use crate::plugins::api::{Problem, ProblemKind};
 use crate::plugins::{CallError, Configured, Fault};
@@ -143,12 +143,34 @@ fn in_its_words(mut failure: Failure, error: ReportedError) -> Failure {
     failure
 }
 
-/// A JSON object that a plugin made; nothing else may go on as one.
-pub fn checked_object(plugin: &Configured, text: String) -> Result<String, Failure> {
-    match Members::of(text.as_bytes()) {
-        Ok(_) => Ok(text),
-        Err(error) => Err(from_call(plugin.broke_contract(format!("what should be a JSON object is none: {error}")))),
-    }
+/// A request that a plugin made; nothing but a JSON object may go on as one.
+pub fn checked_request(plugin: &Configured, text: String) -> Result<String, Failure> {
+    request_members(plugin, &text)?;
+    Ok(text)
+}
+
+/// The members of a request that a plugin made.
+pub fn request_members<'a>(plugin: &Configured, text: &'a str) -> Result<Members<'a>, Failure> {
+    members(plugin, text, || Failure::invalid("the request is nested too deep to be translated"))
+}
+
+/// An answer that a plugin made, as [`checked_request`].
+pub fn checked_answer(plugin: &Configured, text: String) -> Result<String, Failure> {
+    let too_deep =
+        || Failure::upstream("the provider's answer is nested too deep to be translated").code("upstream_malformed");
+    members(plugin, &text, too_deep)?;
+    Ok(text)
+}
+
+/// Too deep is no fault of the plugin: what stands in a string of one dialect, such as the arguments of a call, is unfolded
+/// in another, and an object may lie one level deeper there. Whoever sent it must not take the plugin from everybody.
+fn members<'a>(plugin: &Configured, text: &'a str, too_deep: impl FnOnce() -> Failure) -> Result<Members<'a>, Failure> {
+    Members::of(text.as_bytes()).map_err(|error| match error {
+        BodyError::TooDeep => too_deep(),
+        BodyError::Empty | BodyError::NotUtf8(_) | BodyError::NotJson(_) => {
+            from_call(plugin.broke_contract(format!("what should be a JSON object is none: {error}")))
+        }
+    })
 }
 
 /// A route whose format plugin was taken away.

@@ -16,7 +16,7 @@ use super::scrub::Scrub;
 use super::send::UpstreamReply;
 use super::stream::{AnswerStream, Interpreter, Passing};
 use super::tries::Verdict;
-use crate::chat::{self, Members, Usage, Vocabulary};
+use crate::chat::{self, Members, ReportedError, Usage, Vocabulary};
 use crate::error::{Failure, FailureKind, Verbatim};
 use crate::framing::Framing;
 use crate::plugins::api::provider::LocalReply;
@@ -38,7 +38,7 @@ impl Answer {
     /// What it says of tokens. Those of a stream are counted on its way.
     pub fn usage(&self) -> Option<Usage> {
         match self {
-            Answer::Native(reply) => chat::inspect_reply(reply.canonical.as_ref().ok()?),
+            Answer::Native(reply) => reply.usage,
             Answer::Canonical(body) => chat::inspect_reply(body),
             Answer::Stream(_) | Answer::Bytes(_) => None,
         }
@@ -58,6 +58,7 @@ pub struct NativeReply {
     pub verbatim: Verbatim,
     /// The same for those who must read it, or why they cannot.
     pub canonical: Result<String, Failure>,
+    pub usage: Option<Usage>,
 }
 
 /// What the plan said about the answer.
@@ -70,7 +71,7 @@ pub struct Expected {
 pub async fn local(attempt: &Attempt<'_>, reply: LocalReply) -> Result<Answer, Failure> {
     let plugin = &attempt.candidate.ready.plugin;
     match reply {
-        LocalReply::Whole(body) => Ok(Answer::Canonical(problem::checked_object(plugin, body)?)),
+        LocalReply::Whole(body) => Ok(Answer::Canonical(problem::checked_answer(plugin, body)?)),
         LocalReply::Chunks(chunks) if attempt.candidate.kind.streaming => {
             if chunks.iter().any(|chunk| chat::inspect_chunk(chunk).is_none()) {
                 return Err(problem::from_call(plugin.broke_contract("it answers with something that is no chunk")));
@@ -134,7 +135,7 @@ async fn stream(
     let limits = &call.snapshot.config.limits;
     let passing = match passes {
         false => Passing::Translated,
-        true => Passing::AsItComes { usage: !call.is_canonical() || request.wants_usage() },
+        true => Passing::AsItComes { usage: !call.is_canonical() || request.wants_usage },
     };
     let mut stream = AnswerStream::upstream(reply.body, framing, interpreter, passing, scrub.clone(), limits);
     if passes {
@@ -157,7 +158,8 @@ async fn as_the_caller_wants(attempt: &Attempt<'_>, mut stream: AnswerStream) ->
         return Ok(Answer::Stream(Box::new(stream)));
     }
     let network = &attempt.candidate.target.config.network;
-    let gathering = stream.gather(attempt.call.snapshot.config.limits.body_bytes);
+    let operation = attempt.candidate.kind.operation;
+    let gathering = stream.gather(operation, attempt.call.snapshot.config.limits.body_bytes);
     let whole = tokio::time::timeout(network.timeouts.request, gathering).await.map_err(|_| {
         let seconds = network.timeouts.request.as_secs_f64();
         Failure::new(FailureKind::Timeout, format!("the provider's stream did not end within {seconds} s"))
@@ -175,22 +177,21 @@ async fn whole(attempt: &Attempt<'_>, dialect: &str, scrub: &Scrub, reply: Upstr
             .code("upstream_malformed")
             .detail(format!("{error}; it begins with {:?}", beginning(&body)))
     })?;
-    let is_error = members.string("type").is_ok_and(|kind| kind.as_deref() == Some("error"))
-        || members.get("error").is_some_and(|error| error.get().starts_with('{'));
+    let is_canonical = dialect == chat::DIALECT;
+    let (error, usage) = (ReportedError::in_answer(&members), Usage::in_answer(&members).filter(|_| is_canonical));
     let text = String::from_utf8_lossy(&body).into_owned();
     // Some servers say 200 and mean an error.
-    if dialect == chat::DIALECT
-        && let Some(error) = chat::inspect_chunk(&text).and_then(|facts| facts.error)
-    {
-        return Err(problem::from_answer(error));
-    }
-    if dialect != chat::DIALECT && is_error {
-        return Err(in_words(attempt, dialect, StatusCode::BAD_GATEWAY, &headers, &text).await?);
+    match error {
+        None => {}
+        Some(error) if is_canonical => return Err(problem::from_answer(error)),
+        Some(_) => return Err(in_words(attempt, dialect, StatusCode::BAD_GATEWAY, &headers, &text).await?),
     }
     let canonical = in_canonical_form(attempt, dialect, text).await;
     if dialect == attempt.call.dialect() && !attempt.request.caller_streams {
         let verbatim = Verbatim { status, headers: come_down(headers), body };
-        return Ok(Answer::Native(Box::new(NativeReply { verbatim, canonical })));
+        // Other dialects count in other ways.
+        let usage = usage.or_else(|| chat::inspect_reply(canonical.as_ref().ok().filter(|_| !is_canonical)?));
+        return Ok(Answer::Native(Box::new(NativeReply { verbatim, canonical, usage })));
     }
     canonical.map(Answer::Canonical)
 }
@@ -202,7 +203,7 @@ pub async fn in_canonical_form(attempt: &Attempt<'_>, dialect: &str, text: Strin
     let format = adapt::upstream_format(attempt.call, attempt.candidate, dialect)?;
     let operation = attempt.candidate.kind.operation.name();
     let canonical = format.decode_reply(attempt.call.moment, operation, &text).await.map_err(problem::from_call)?;
-    problem::checked_object(format, canonical)
+    problem::checked_answer(format, canonical)
 }
 
 /// A reply with a status that says no.

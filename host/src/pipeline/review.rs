@@ -16,8 +16,10 @@ pub async fn request(call: &Call, mut request: Request) -> Result<Request, Failu
     for policy in asked(call, Phases::REQUEST) {
         let plugin = plugin(policy)?;
         let context = context(call, &request);
-        let body = &request.canonical(call).await?.body;
-        match plugin.review_request(call.moment, &context, body).await.map_err(problem::from_call)? {
+        let shown = request.for_policies(call).await?;
+        let verdict = plugin.review_request(call.moment, &context, &shown.body).await.map_err(problem::from_call)?;
+        drop(shown);
+        match verdict {
             Verdict::Pass => {}
             Verdict::Change(body) => request = request.changed_by(plugin, body)?,
             Verdict::Refuse(problem) => return Err(refusal(policy, problem)),
@@ -31,8 +33,8 @@ pub async fn answer(call: &Call, request: &Request, answer: Answer) -> Result<An
     let mut answer = answer;
     for policy in asked(call, Phases::REPLY) {
         let body = match &answer {
-            Answer::Canonical(body) => body.clone(),
-            Answer::Native(reply) => reply.canonical.clone()?,
+            Answer::Canonical(body) => body,
+            Answer::Native(reply) => reply.canonical.as_ref().map_err(Failure::clone)?,
             // What people could read must not pass unread.
             Answer::Bytes(reply) if reply.is_text() => {
                 let message = "a policy must read the answer, which is no JSON; ask for `response_format: json`";
@@ -42,9 +44,9 @@ pub async fn answer(call: &Call, request: &Request, answer: Answer) -> Result<An
         };
         let plugin = plugin(policy)?;
         let context = context(call, request);
-        match plugin.review_reply(call.moment, &context, &body).await.map_err(problem::from_call)? {
+        match plugin.review_reply(call.moment, &context, body).await.map_err(problem::from_call)? {
             Verdict::Pass => {}
-            Verdict::Change(body) => answer = Answer::Canonical(problem::checked_object(plugin, body)?),
+            Verdict::Change(body) => answer = Answer::Canonical(problem::checked_answer(plugin, body)?),
             Verdict::Refuse(problem) => return Err(refusal(policy, problem)),
         }
     }
@@ -60,8 +62,22 @@ pub struct ChunkReview {
 impl ChunkReview {
     /// None where no policy wants to see chunks.
     pub fn of(call: &Call, request: &Request) -> Result<Option<Self>, Failure> {
+        Self::by(call, request, asked(call, Phases::CHUNKS))
+    }
+
+    /// The same for an answer that came whole and is given in pieces. Who reviewed it as a whole has seen what is in them.
+    pub fn of_whole(call: &Call, request: &Request) -> Result<Option<Self>, Failure> {
+        let asked = asked(call, Phases::CHUNKS).filter(|policy| !policy.phases.contains(Phases::REPLY));
+        Self::by(call, request, asked)
+    }
+
+    fn by<'a>(
+        call: &Call,
+        request: &Request,
+        asked: impl Iterator<Item = &'a PolicyUse>,
+    ) -> Result<Option<Self>, Failure> {
         let mut policies = Vec::new();
-        for policy in asked(call, Phases::CHUNKS) {
+        for policy in asked {
             policies.push((policy.name.clone(), plugin(policy)?.clone(), String::new()));
         }
         Ok((!policies.is_empty()).then(|| ChunkReview { context: context(call, request), policies }))
@@ -77,7 +93,9 @@ impl ChunkReview {
                 Err(error) => return (Vec::new(), Some(problem::from_call(error))),
             };
             *state = reviewed.state;
-            if reviewed.chunks.iter().any(|chunk| chat::inspect_chunk(chunk).is_none()) {
+            // No closer a look than upstreams' chunks get after the first content: a policy that passes on an odd one, at
+            // once or later, is not to blame for it.
+            if reviewed.chunks.iter().any(|chunk| chat::glance(chunk).is_none()) {
                 let failure = problem::from_call(plugin.broke_contract("it passed on something that is no chunk"));
                 return (Vec::new(), Some(failure));
             }

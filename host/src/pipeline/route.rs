@@ -128,7 +128,7 @@ pub fn lineup(call: &Call, request: &Request) -> Result<Lineup, Failure> {
     if lineup.choices.is_empty() && is_final {
         return Ok(lineup);
     }
-    for address in fallbacks::of(call, request, lineup.first())? {
+    for address in fallbacks::of(call, request, lineup.first()) {
         lineup.fall_back_on(fallbacks::lineup(call, &address, request.model.as_deref(), request.kind));
     }
     Ok(lineup)

@@ -12,6 +12,7 @@ use crate::chat::{self, ChunkFacts, Usage};
 use crate::config::Limits;
 use crate::error::Failure;
 use crate::framing::{Decoder, Frame, Framing, FramingError};
+use crate::operation::Operation;
 use bytes::Bytes;
 use http::HeaderMap;
 use std::collections::VecDeque;
@@ -65,6 +66,11 @@ enum Look {
 }
 
 impl Look {
+    /// The next chunk of a batch, whatever the batches are.
+    fn after(self, content: bool) -> Self {
+        if content { Look::Glance } else { self }
+    }
+
     fn at(self, chunk: &str) -> Option<ChunkFacts> {
         match self {
             Look::Inspect => chat::inspect_chunk(chunk),
@@ -147,8 +153,8 @@ impl AnswerStream {
     }
 
     /// All of it as one answer. What breaks off is a failure of the call, as nobody has seen anything of it yet.
-    pub async fn gather(&mut self, limit_bytes: usize) -> Result<String, Failure> {
-        let (mut gathered, mut bytes) = (chat::Gathered::default(), 0);
+    pub async fn gather(&mut self, operation: Operation, limit_bytes: usize) -> Result<String, Failure> {
+        let (mut gathered, mut bytes) = (chat::Gathered::of(operation), 0);
         loop {
             let batch = self.next().await;
             bytes += batch.chunks.iter().map(String::len).sum::<usize>();

@@ -6,7 +6,7 @@ use super::api::policy::{Context, Phases, Reviewed, Verdict};
 use super::api::provider::{Call, Capabilities, HttpReply, Step};
 use super::api::upstream::{Decoded, Progress, Translated};
 use super::api::{Event, Header, Problem};
-use super::configured::{CallError, Configured, Moment, Occasion};
+use super::configured::{CallError, Configured, MAX_SAID_BYTES, Moment, Occasion};
 use super::fault::Fault;
 use std::sync::Arc;
 
@@ -161,7 +161,7 @@ impl Configured {
             moment,
             client.plugway_format_client.call_encode_events(operation, state, chunks, progress)
         ))?;
-        self.bounded(&encoded.state)?;
+        self.within(MAX_SAID_BYTES, &encoded.state)?;
         Ok(encoded)
     }
 

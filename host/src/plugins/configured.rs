@@ -72,6 +72,8 @@ pub enum CallError {
 
 /// The largest state that a plugin may keep for one conversation.
 pub const MAX_STATE_BYTES: usize = 256 * 1024;
+/// The same for the client half of a format, as there are dialects that say at a stream's end again all that was said.
+pub const MAX_SAID_BYTES: usize = 2 * 1024 * 1024;
 
 /// A plugin with its settings.
 pub struct Configured {
@@ -218,9 +220,13 @@ impl Configured {
 
     /// Refuses a state that would make many conversations large.
     pub(super) fn bounded(&self, state: &str) -> Result<(), CallError> {
-        match state.len() <= MAX_STATE_BYTES {
+        self.within(MAX_STATE_BYTES, state)
+    }
+
+    pub(super) fn within(&self, bytes: usize, state: &str) -> Result<(), CallError> {
+        match state.len() <= bytes {
             true => Ok(()),
-            false => Err(self.broke_contract("its state is larger than 256 KiB")),
+            false => Err(self.broke_contract(format!("its state is larger than {} KiB", bytes / 1024))),
         }
     }
 

@@ -5,11 +5,12 @@ mod items;
 mod problem;
 mod reply;
 mod request;
+mod state;
 mod stream;
 
 use crate::OpenAiResponses;
 use plugway_sdk::{ClientFormat, Event, Problem, Route, Translated};
-use stream::Writing;
+use state::Writing;
 
 impl ClientFormat for OpenAiResponses {
     const DIALECT: &'static str = crate::DIALECT;

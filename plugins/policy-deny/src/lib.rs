@@ -15,7 +15,7 @@
 //!
 //! | condition | holds when |
 //! |---|---|
-//! | `models` | a pattern (`*`, `?`) matches the model as the caller wrote it, with the provider's name or without |
+//! | `models` | a pattern (`*`, `?`) matches the model as the caller wrote it, with the provider's name or without; or a fallback that the caller names |
 //! | `contains` | a phrase stands, in upper or lower case, in anything said: messages, prompts, inputs, arguments |
 //! | `tools` | a tool of one of the names is offered |
 //! | `max_messages` | there are more messages |

@@ -43,7 +43,7 @@ impl Condition {
     /// As [`Rule::judge`], for one condition.
     fn holds(&self, request: &Request) -> Option<Option<String>> {
         match self {
-            Condition::Model(patterns) => matches_model(patterns, request.model).then(|| Some("model".to_owned())),
+            Condition::Model(patterns) => wanted(patterns, request).map(Some),
             Condition::Contains(phrases) => said::find(&request.body, phrases).map(Some),
             Condition::MoreMessagesThan(most) => {
                 let count = request.body["messages"].as_array().map_or(0, Vec::len);
@@ -53,6 +53,27 @@ impl Condition {
             Condition::Offers(names) => offered(&request.body, names).map(Some),
         }
     }
+}
+
+/// Where a model is named that a pattern matches: what is asked for, or a fallback, which can be asked as well.
+fn wanted(patterns: &[Glob], request: &Request) -> Option<String> {
+    if matches_model(patterns, request.model) {
+        return Some("model".to_owned());
+    }
+    let at = request.body["fallbacks"].as_array()?.iter().position(|fallback| {
+        let fallback = fallback.as_str().unwrap_or_default();
+        // A provider alone is asked for the same model.
+        let names = match fallback.contains('/') {
+            true => vec![fallback.to_owned()],
+            false => vec![fallback.to_owned(), format!("{fallback}/{}", bare(request.model))],
+        };
+        names.iter().any(|name| matches_model(patterns, name))
+    })?;
+    Some(format!("fallbacks[{at}]"))
+}
+
+fn bare(model: &str) -> &str {
+    model.split_once('/').map_or(model, |(_, name)| name)
 }
 
 /// A caller may write `gpt-5`, `openai/gpt-5` or `openrouter/openai/gpt-5`: a pattern for the first is for all of them.

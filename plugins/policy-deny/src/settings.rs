@@ -17,7 +17,7 @@ pub struct Settings {
 struct RuleSettings {
     /// Stands in the refusal and in the log.
     name: String,
-    /// Patterns of which one matches the model.
+    /// Patterns of which one matches the model, or a fallback that the caller names.
     models: Option<Vec<String>>,
     /// Phrases of which one is said, in upper or lower case.
     contains: Option<Vec<String>>,
@@ -107,7 +107,7 @@ pub(crate) fn schema() -> Value {
                     "type": "object",
                     "properties": {
                         "name": {"type": "string", "minLength": 1, "description": "stands in the refusal"},
-                        "models": words("patterns with * and ? of which one matches the model"),
+                        "models": words("patterns with * and ? of which one matches the model, or a fallback of the caller's"),
                         "contains": words("phrases of which one is said, in upper or lower case"),
                         "max_messages": bound("there are more messages than this"),
                         "max_body_bytes": bound("the request is larger than this"),

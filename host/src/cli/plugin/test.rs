@@ -8,7 +8,7 @@ use super::built;
 use super::cases::{self, Case};
 use super::load::{Engine, folder_of};
 use crate::cli::{Exit, small_runtime};
-use crate::plugins::{MAX_STATE_BYTES, Plugin};
+use crate::plugins::Plugin;
 use plugway_sdk::cases::kit::diff;
 use serde_json::Value;
 use std::path::PathBuf;
@@ -106,8 +106,9 @@ impl Report {
             let ran = cases::run(&mut instance, &case.call, &way).await?;
             self.calls += way.len().max(1);
             self.state_bytes = self.state_bytes.max(ran.state_bytes);
-            if ran.state_bytes > MAX_STATE_BYTES {
-                return Err(format!("its state has {} bytes; a gateway takes {MAX_STATE_BYTES}", ran.state_bytes));
+            let most = case.call.most_state_bytes();
+            if ran.state_bytes > most {
+                return Err(format!("its state has {} bytes; a gateway takes {most}", ran.state_bytes));
             }
             match &first {
                 None => first = Some(ran.answer),

@@ -99,6 +99,21 @@ impl<'a> Fields<'a> {
         Members::of(body).map(Fields::Members).map_err(|error| Failure::invalid(error.to_string()))
     }
 
+    /// The body without this member, where it is there.
+    pub fn without(&self, name: &str) -> Option<String> {
+        match self {
+            Fields::Members(members) => members.without(name),
+            Fields::Form(_) => None,
+        }
+    }
+
+    /// Whether they ask for the usage of a stream.
+    pub fn want_usage(&self) -> bool {
+        let Fields::Members(members) = self else { return false };
+        let options = members.get("stream_options").map(|options| Members::of(options.get().as_bytes()));
+        options.is_some_and(|options| options.is_ok_and(|options| options.flag("include_usage") == Ok(true)))
+    }
+
     pub fn string(&self, name: &str) -> Result<Option<Cow<'a, str>>, String> {
         match self {
             Fields::Members(members) => members.string(name),

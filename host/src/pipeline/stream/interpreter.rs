@@ -20,7 +20,7 @@ pub enum Interpreter {
 /// A stream of the canonical dialect.
 pub struct Canonical {
     vocabulary: Vocabulary,
-    /// An event has come that may be the last.
+    /// The newest event may be the last. Of several images each has one such, and what comes behind it must be completed too.
     complete: bool,
 }
 
@@ -73,7 +73,7 @@ impl Canonical {
                 batch.end = Some(Ok(()));
                 break;
             }
-            let Some(facts) = self.facts(&frame.data, look) else {
+            let Some(facts) = self.facts(&frame.data, look.after(batch.content)) else {
                 batch.end = Some(Err(malformed()));
                 break;
             };
@@ -81,7 +81,7 @@ impl Canonical {
                 batch.end = Some(Err(problem::from_answer(error)));
                 break;
             }
-            self.complete |= facts.last;
+            self.complete = facts.last;
             batch.content |= facts.content;
             batch.usage = facts.usage.or(batch.usage);
             match passing {
@@ -117,7 +117,7 @@ impl Decoding {
         self.state = state;
         let mut batch = Batch::default();
         for chunk in &chunks {
-            let Some(facts) = look.at(chunk) else {
+            let Some(facts) = look.after(batch.content).at(chunk) else {
                 let broken = self.format.broke_contract("it decoded an event to something that is no chunk");
                 return Batch::ending(problem::from_call(broken));
             };
@@ -137,18 +137,23 @@ impl Decoding {
     /// error's frame is left out, since the caller gets ours, and nothing passes behind the terminal one.
     async fn observe(&mut self, frames: Vec<Frame>, ended: bool, look: Look) -> Batch {
         let before = self.state.clone();
-        let events: Vec<Event> = frames.iter().cloned().filter_map(event).collect();
+        let mut events = Vec::with_capacity(frames.len());
+        // Each with the number of events up to it.
+        let mut passing = Vec::with_capacity(frames.len());
+        for frame in frames {
+            let raw = frame.raw.clone();
+            events.extend(event(frame));
+            passing.push((raw, events.len()));
+        }
         let mut batch = self.decode(&events, ended, look).await;
         batch.chunks.clear();
-        let passing = match &batch.end {
-            None => frames.len(),
-            Some(end) => {
-                let last = self.last_event(before, &events).await;
-                let kept = if end.is_ok() { last.map(|last| last + 1) } else { last };
-                kept.map_or(frames.len(), |kept| frames_of(&frames, kept))
-            }
-        };
-        batch.raw = frames.into_iter().take(passing).map(|frame| frame.raw).collect();
+        if let Some(end) = &batch.end
+            && let Some(last) = self.last_event(before, &events).await
+        {
+            let kept = if end.is_ok() { last + 1 } else { last };
+            passing.retain(|(_, events)| *events <= kept);
+        }
+        batch.raw = passing.into_iter().map(|(raw, _)| raw).collect();
         batch
     }
 
@@ -180,18 +185,6 @@ impl Decoding {
 /// None for what has nothing in it.
 fn event(frame: Frame) -> Option<Event> {
     (!frame.is_comment()).then_some(Event { name: frame.name, data: frame.data })
-}
-
-/// How many frames hold this many events.
-fn frames_of(frames: &[Frame], events: usize) -> usize {
-    let mut seen = 0;
-    frames
-        .iter()
-        .take_while(|frame| {
-            seen += usize::from(!frame.is_comment());
-            seen <= events
-        })
-        .count()
 }
 
 fn truncated() -> Failure {

@@ -2,11 +2,10 @@
 
 use super::input::OURS;
 use crate::usage;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 /// One item of the output.
-#[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) enum What {
     Reasoning,
     Text,
@@ -68,8 +67,7 @@ pub(super) fn summary(text: &str) -> Value {
 }
 
 /// What is said of an answer as a whole.
-#[derive(Debug, Default, Clone, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Head {
     pub(super) id: String,
     pub(super) model: String,

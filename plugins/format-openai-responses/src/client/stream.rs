@@ -3,37 +3,10 @@
 
 use super::items::{Head, What, summary};
 use super::problem;
+use super::state::{Item, Writing};
 use crate::{broken_answer, list, object, text};
 use plugway_sdk::{Event, Problem};
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-
-/// A state may have 256 KiB, and text grows when it is written as JSON.
-const MOST_REMEMBERED: usize = 120 * 1024;
-
-/// What is remembered between two chunks.
-#[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Writing {
-    head: Option<Head>,
-    /// The number of the next event.
-    next: u64,
-    items: Vec<Item>,
-    remembered: usize,
-    finish_reason: Option<String>,
-    usage: Option<Value>,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct Item {
-    what: What,
-    /// Its place among the upstream's calls.
-    call: u64,
-    text: String,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    details: Vec<Value>,
-    open: bool,
-}
 
 impl Writing {
     pub(super) fn chunk(&mut self, chunk: &str, events: &mut Vec<Event>) -> Result<(), Problem> {
@@ -42,7 +15,7 @@ impl Writing {
             self.begin(Head::of(&chunk), events);
         }
         if let Some(usage) = chunk.get("usage").filter(|usage| !usage.is_null()) {
-            self.usage = Some(usage.clone());
+            self.usage = usage.to_string();
         }
         // A Responses answer is one answer.
         let Some(choice) = list(&chunk, "choices").iter().find(|choice| choice["index"].as_u64().unwrap_or(0) == 0)
@@ -54,23 +27,23 @@ impl Writing {
         let thought = text(delta, "reasoning_content").unwrap_or_default();
         if !thought.is_empty() || !details.is_empty() {
             let index = self.current(What::Reasoning, events);
-            self.remember_details(index, details)?;
-            self.say(index, thought, events)?;
+            self.items[index].remember(details)?;
+            self.say(index, thought, events);
         }
         for (what, member) in [(What::Text, "content"), (What::Refusal, "refusal")] {
             if let Some(said) = text(delta, member).filter(|said| !said.is_empty()) {
                 let index = self.current(what, events);
-                self.say(index, said, events)?;
+                self.say(index, said, events);
             }
         }
         for call in list(delta, "tool_calls") {
             let index = self.call(call, events);
-            self.say(index, text(&call["function"], "arguments").unwrap_or_default(), events)?;
+            self.say(index, text(&call["function"], "arguments").unwrap_or_default(), events);
         }
         if let Some(reason) = text(choice, "finish_reason") {
-            self.finish_reason = Some(reason.to_owned());
+            self.finish_reason = reason.to_owned();
         }
-        Ok(())
+        self.is_bounded()
     }
 
     pub(super) fn end(&mut self, events: &mut Vec<Event>) {
@@ -82,9 +55,13 @@ impl Writing {
         }
         let head = self.head.clone().unwrap_or_default();
         let output: Vec<Value> = (0..self.items.len()).map(|index| self.whole(index)).collect();
-        let response = head.finished(self.finish_reason.as_deref(), &output, self.usage.as_ref());
+        let finish_reason = Some(self.finish_reason.as_str()).filter(|reason| !reason.is_empty());
+        let usage: Option<Value> = serde_json::from_str(&self.usage).ok();
+        let response = head.finished(finish_reason, &output, usage.as_ref());
         let name = format!("response.{}", response["status"].as_str().unwrap_or("completed"));
         self.event(&name, json!({ "response": response }), events);
+        // It has been said for the last time.
+        self.items.clear();
     }
 
     pub(super) fn fail(&mut self, failed: &Problem, events: &mut Vec<Event>) {
@@ -114,7 +91,8 @@ impl Writing {
 
     fn whole(&self, index: usize) -> Value {
         let Item { what, text, details, .. } = &self.items[index];
-        what.item(&self.id(index), Some(text), details)
+        let details: Vec<Value> = serde_json::from_str(details).unwrap_or_default();
+        what.item(&self.id(index), Some(text), &details)
     }
 
     /// The open item of this kind, which may have to be opened. Only calls stay open beside others.
@@ -151,7 +129,7 @@ impl Writing {
 
     fn open(&mut self, what: What, call: u64, events: &mut Vec<Event>) -> usize {
         let index = self.items.len();
-        self.items.push(Item { what, call, text: String::new(), details: Vec::new(), open: true });
+        self.items.push(Item { what, call, text: String::new(), details: String::new(), open: true });
         let id = self.id(index);
         let item = self.items[index].what.item(&id, None, &[]);
         self.event("response.output_item.added", json!({"output_index": index, "item": item}), events);
@@ -164,11 +142,10 @@ impl Writing {
         index
     }
 
-    fn say(&mut self, index: usize, said: &str, events: &mut Vec<Event>) -> Result<(), Problem> {
+    fn say(&mut self, index: usize, said: &str, events: &mut Vec<Event>) {
         if said.is_empty() {
-            return Ok(());
+            return;
         }
-        self.remember(said.len())?;
         self.items[index].text.push_str(said);
         let id = self.id(index);
         let (name, mut data) = match self.items[index].what {
@@ -181,7 +158,6 @@ impl Writing {
         data["output_index"] = index.into();
         data["delta"] = said.into();
         self.event(name, data, events);
-        Ok(())
     }
 
     fn close(&mut self, index: usize, events: &mut Vec<Event>) {
@@ -234,36 +210,5 @@ impl Writing {
         }
         let item = self.whole(index);
         self.event("response.output_item.done", json!({"output_index": index, "item": item}), events);
-    }
-
-    /// Pieces of one detail, told by their index, become one.
-    fn remember_details(&mut self, index: usize, pieces: &[Value]) -> Result<(), Problem> {
-        for piece in pieces {
-            self.remember(piece.to_string().len())?;
-            let known = &mut self.items[index].details;
-            match known.iter_mut().find(|known| known["index"] == piece["index"] && known["type"] == piece["type"]) {
-                None => known.push(piece.clone()),
-                Some(known) => {
-                    if let Some(more) = text(piece, "text") {
-                        known["text"] = format!("{}{more}", text(known, "text").unwrap_or_default()).into();
-                    }
-                    if let Some(signature) = piece.get("signature").filter(|signature| !signature.is_null()) {
-                        known["signature"] = signature.clone();
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn remember(&mut self, bytes: usize) -> Result<(), Problem> {
-        self.remembered += bytes;
-        match self.remembered > MOST_REMEMBERED {
-            false => Ok(()),
-            true => {
-                let message = "the answer is longer than what can be said again at its end, as the Responses API does";
-                Err(Problem::upstream(message).code("upstream_too_large"))
-            }
-        }
     }
 }

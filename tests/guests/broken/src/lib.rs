@@ -168,7 +168,7 @@ impl ClientFormat for Broken {
 
     fn encode_chunk(&self, _: &str, state: &mut String, chunk: &str, events: &mut Vec<Event>) -> Result<(), Problem> {
         if chunk.contains("grow the encoder") {
-            state.push_str(&"s".repeat(1 << 20));
+            state.push_str(&"s".repeat(3 << 20));
         }
         if chunk.contains("trap the encoder") {
             panic!("as the chunk says");

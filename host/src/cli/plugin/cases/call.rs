@@ -1,7 +1,7 @@
 //! From a case's input to arguments: what is not said has the value that the SDK's runner gives it.
 
 use super::view::view;
-use crate::plugins::{Function, Plugin};
+use crate::plugins::{Function, MAX_SAID_BYTES, MAX_STATE_BYTES, Plugin};
 use plugway_sdk::cases::kit::with_arguments;
 use serde_json::{Map, Value, json};
 use std::ops::Range;
@@ -57,6 +57,14 @@ impl Call {
         match arguments {
             Value::Object(arguments) => Ok(Call::Whole { function, arguments }),
             other => Err(format!("its input must be an object, is {other}")),
+        }
+    }
+
+    /// How large a state a gateway takes from it.
+    pub fn most_state_bytes(&self) -> usize {
+        match self {
+            Call::Stream(Stream { end: End::Encoding { .. }, .. }) => MAX_SAID_BYTES,
+            Call::Stream(_) | Call::Whole { .. } => MAX_STATE_BYTES,
         }
     }
 
