@@ -9,7 +9,7 @@ mod members;
 mod usage;
 mod whole;
 
-pub use chunk::{ChunkFacts, glance, inspect_chunk, inspect_reply, is_only_usage};
+pub use chunk::{ChunkFacts, ReplyFacts, glance, inspect_chunk, inspect_members, inspect_reply, is_only_usage};
 pub use error::ReportedError;
 pub use event::{Vocabulary, inspect_event};
 pub use gathered::Gathered;

@@ -1,6 +1,7 @@
 //! What a canonical stream chunk, or a whole answer, means for the call that it belongs to.
 
 use super::error::ReportedError;
+use super::members::Members;
 use super::usage::Usage;
 use memchr::memmem::Finder;
 use serde::Deserialize;
@@ -70,6 +71,20 @@ pub fn is_only_usage(text: &str) -> bool {
 /// The usage that a whole answer reports.
 pub fn inspect_reply(body: &str) -> Option<Usage> {
     Usage::read(serde_json::from_str::<Reply<'_>>(body).ok()?.usage?)
+}
+
+/// What the host must know of a whole answer.
+#[derive(Debug, Default, PartialEq)]
+pub struct ReplyFacts {
+    pub usage: Option<Usage>,
+    /// Some servers say 200 and mean an error.
+    pub error: Option<ReportedError>,
+}
+
+/// What a whole answer says, whose members have been found already.
+pub fn inspect_members(answer: &Members<'_>) -> ReplyFacts {
+    let said = |name| answer.get(name).filter(|value| value.get() != "null");
+    ReplyFacts { usage: said("usage").and_then(Usage::read), error: said("error").map(ReportedError::of) }
 }
 
 #[derive(Deserialize)]
@@ -199,6 +214,17 @@ mod tests {
         assert_eq!(glance(error), inspect_chunk(error));
         assert_eq!(glance("{\"choices\":"), None);
         assert_eq!(glance("7"), None);
+    }
+
+    #[test]
+    fn a_whole_answer_says_its_usage_and_its_error() {
+        let facts = |text: &str| inspect_members(&Members::of(text.as_bytes()).expect("an object"));
+        let plain = r#"{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":5},"error":null}"#;
+        let usage = Some(Usage { prompt_tokens: 3, completion_tokens: 5, ..Usage::default() });
+        assert_eq!(facts(plain), ReplyFacts { usage, error: None });
+        assert_eq!(facts(r#"{"usage":null}"#), ReplyFacts::default());
+        let error = facts(r#"{"choices":"odd","error":{"message":"no"}}"#).error.expect("one");
+        assert_eq!(error.message.as_deref(), Some("no"));
     }
 
     #[test]

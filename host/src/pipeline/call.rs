@@ -1,6 +1,7 @@
 //! What every stage may know of a call.
 
 use super::addressee::Addressee;
+use super::scrub::Scrubs;
 use super::send::Upstreams;
 use crate::chat;
 use crate::error::{Failure, FailureKind};
@@ -15,6 +16,7 @@ use std::time::Instant;
 pub struct Gateway {
     pub live: Arc<Live>,
     pub upstreams: Upstreams,
+    pub scrubs: Scrubs,
     pub metrics: Arc<Metrics>,
     pub access_log: Option<Arc<AccessLog>>,
 }

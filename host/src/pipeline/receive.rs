@@ -5,17 +5,19 @@ mod bytes;
 mod patience;
 
 pub use self::bytes::ByteReply;
+pub use self::patience::asked_for_ms;
 
 use super::adapt;
 use super::attempt::Attempt;
 use super::headers;
 use super::hygiene;
+use super::limit::within;
 use super::problem;
 use super::scrub::Scrub;
 use super::send::UpstreamReply;
 use super::stream::{AnswerStream, Interpreter, Passing};
-use crate::chat::{self, Members, Usage, Vocabulary};
-use crate::error::{Failure, FailureKind, Verbatim};
+use crate::chat::{self, Members, ReplyFacts, ReportedError, Usage, Vocabulary};
+use crate::error::{Failure, Verbatim};
 use crate::framing::Framing;
 use crate::plugins::api::provider::LocalReply;
 use http::header::CONTENT_TYPE;
@@ -36,7 +38,7 @@ impl Answer {
     /// What it says of tokens. Those of a stream are counted on its way.
     pub fn usage(&self) -> Option<Usage> {
         match self {
-            Answer::Native(reply) => chat::inspect_reply(reply.canonical.as_ref().ok()?),
+            Answer::Native(reply) => reply.usage,
             Answer::Canonical(body) => chat::inspect_reply(body),
             Answer::Stream(_) | Answer::Bytes(_) => None,
         }
@@ -45,8 +47,17 @@ impl Answer {
 
 pub struct NativeReply {
     pub verbatim: Verbatim,
+    usage: Option<Usage>,
+    /// None where it is in canonical form already.
+    translated: Option<Result<String, Failure>>,
+}
+
+impl NativeReply {
     /// The same for those who must read it, or why they cannot.
-    pub canonical: Result<String, Failure>,
+    pub fn canonical(&self) -> Result<String, Failure> {
+        let as_it_came = || Ok(String::from_utf8_lossy(&self.verbatim.body).into_owned());
+        self.translated.clone().unwrap_or_else(as_it_came)
+    }
 }
 
 /// What the plan said about the answer.
@@ -127,16 +138,11 @@ async fn stream(
     };
     let mut stream = AnswerStream::upstream(reply.body, framing, interpreter, passing, scrub.clone(), limits);
     if passes {
-        stream.headers = come_down(reply.headers);
+        stream.headers = hygiene::downwards(reply.headers);
     }
     let limit = candidate.target.config.network.timeouts.first_token;
-    tokio::time::timeout(limit, stream.commit(limits.body_bytes)).await.map_err(|_| {
-        Failure::new(
-            FailureKind::Timeout,
-            format!("the provider's stream brought no content within {} s", limit.as_secs_f64()),
-        )
-        .code("first_token_timeout")
-    })??;
+    let what = || "the provider's stream brought no content";
+    within(limit, "first_token_timeout", what, stream.commit(limits.body_bytes)).await?;
     as_the_caller_wants(attempt, stream).await
 }
 
@@ -145,14 +151,10 @@ async fn as_the_caller_wants(attempt: &Attempt<'_>, mut stream: AnswerStream) ->
     if attempt.request.caller_streams {
         return Ok(Answer::Stream(Box::new(stream)));
     }
-    let network = &attempt.candidate.target.config.network;
+    let limit = attempt.candidate.target.config.network.timeouts.request;
     let gathering = stream.gather(attempt.call.snapshot.config.limits.body_bytes);
-    let whole = tokio::time::timeout(network.timeouts.request, gathering).await.map_err(|_| {
-        let seconds = network.timeouts.request.as_secs_f64();
-        Failure::new(FailureKind::Timeout, format!("the provider's stream did not end within {seconds} s"))
-            .code("upstream_timeout")
-    })?;
-    whole.map(Answer::Canonical)
+    let whole = within(limit, "upstream_timeout", || "the provider's stream did not end", gathering).await?;
+    Ok(Answer::Canonical(whole))
 }
 
 async fn whole(attempt: &Attempt<'_>, dialect: &str, scrub: &Scrub, reply: UpstreamReply) -> Result<Answer, Failure> {
@@ -164,22 +166,29 @@ async fn whole(attempt: &Attempt<'_>, dialect: &str, scrub: &Scrub, reply: Upstr
             .code("upstream_malformed")
             .detail(format!("{error}; it begins with {:?}", beginning(&body)))
     })?;
+    let passes = dialect == attempt.call.dialect() && !attempt.request.caller_streams;
+    let native = |headers, body, usage, translated| {
+        let verbatim = Verbatim { status, headers: hygiene::downwards(headers), body };
+        Answer::Native(Box::new(NativeReply { verbatim, usage, translated }))
+    };
+    if dialect == chat::DIALECT {
+        let ReplyFacts { usage, error } = chat::inspect_members(&members);
+        return match error {
+            Some(error) => Err(problem::from_answer(error)),
+            None if passes => Ok(native(headers, body, usage, None)),
+            None => Ok(Answer::Canonical(String::from_utf8_lossy(&body).into_owned())),
+        };
+    }
     let is_error = members.string("type").is_ok_and(|kind| kind.as_deref() == Some("error"))
         || members.get("error").is_some_and(|error| error.get().starts_with('{'));
     let text = String::from_utf8_lossy(&body).into_owned();
-    // Some servers say 200 and mean an error.
-    if dialect == chat::DIALECT
-        && let Some(error) = chat::inspect_chunk(&text).and_then(|facts| facts.error)
-    {
-        return Err(problem::from_answer(error));
-    }
-    if dialect != chat::DIALECT && is_error {
+    if is_error {
         return Err(in_words(attempt, dialect, StatusCode::BAD_GATEWAY, &headers, &text).await?);
     }
     let canonical = in_canonical_form(attempt, dialect, text).await;
-    if dialect == attempt.call.dialect() && !attempt.request.caller_streams {
-        let verbatim = Verbatim { status, headers: come_down(headers), body };
-        return Ok(Answer::Native(Box::new(NativeReply { verbatim, canonical })));
+    if passes {
+        let usage = canonical.as_ref().ok().and_then(|canonical| chat::inspect_reply(canonical));
+        return Ok(native(headers, body, usage, Some(canonical)));
     }
     canonical.map(Answer::Canonical)
 }
@@ -208,25 +217,33 @@ async fn refused(attempt: &Attempt<'_>, dialect: &str, scrub: &Scrub, reply: Ups
             .code("upstream_malformed")
             .detail(format!("status {}", status.as_u16()));
     }
+    let now_ms = attempt.call.moment.now_ms;
+    let patience_ms = asked_for_ms(status, &headers, now_ms);
     let body = match body.whole().await {
         Ok(body) => scrub.report(body),
-        Err(failure) => return failure,
+        Err(unread) => return without_words(status, unread).retry_after_ms(patience_ms),
     };
     let text = String::from_utf8_lossy(&body).into_owned();
     let failure = match in_words(attempt, dialect, status, &headers, &text).await {
         Ok(failure) | Err(failure) => failure,
     };
-    let now_ms = attempt.call.moment.now_ms;
     let failure = match failure.retry_after_ms {
         Some(_) => failure,
-        None => failure.retry_after_ms(patience::asked_for_ms(status, &headers, now_ms)),
+        None => failure.retry_after_ms(patience_ms),
     };
     if dialect == attempt.call.dialect() && Members::of(&body).is_ok() {
-        let mut headers = come_down(headers);
-        patience::remove_unreadable(&mut headers, now_ms);
+        let mut headers = hygiene::downwards(headers);
+        patience::say(&mut headers, failure.retry_after_ms, now_ms);
         return failure.verbatim(Verbatim { status, headers, body });
     }
     failure
+}
+
+/// A reply whose body cannot be read says what its status says: of the key, of how busy the service is.
+fn without_words(status: StatusCode, unread: Failure) -> Failure {
+    let Failure { message, detail, .. } = unread;
+    let why = detail.map(|detail| format!(": {detail}")).unwrap_or_default();
+    problem::from_reply(status, ReportedError::default()).detail(format!("{message}{why}"))
 }
 
 /// What the reply says, by whoever knows its dialect.
@@ -276,10 +293,6 @@ impl Kind {
 fn content_type(headers: &HeaderMap) -> String {
     let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
-}
-
-fn come_down(headers: HeaderMap) -> HeaderMap {
-    hygiene::downwards(&headers).map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 fn beginning(body: &[u8]) -> String {

@@ -32,7 +32,7 @@ pub async fn answer(call: &Call, request: &Request, answer: Answer) -> Result<An
     for policy in asked(call, Phases::REPLY) {
         let body = match &answer {
             Answer::Canonical(body) => body.clone(),
-            Answer::Native(reply) => reply.canonical.clone()?,
+            Answer::Native(reply) => reply.canonical()?,
             // What people could read must not pass unread.
             Answer::Bytes(reply) if reply.is_text() => {
                 let message = "a policy must read the answer, which is no JSON; ask for `response_format: json`";

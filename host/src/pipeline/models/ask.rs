@@ -1,13 +1,14 @@
 //! What models a service lists itself.
 
 use super::KIND;
-use crate::error::{Failure, FailureKind};
+use crate::error::Failure;
 use crate::pipeline::adapt::{self, Adapted};
 use crate::pipeline::attempt::Attempt;
 use crate::pipeline::call::{Call, Gateway};
 use crate::pipeline::decode::Request;
 use crate::pipeline::headers::{self, Sealed};
-use crate::pipeline::send::{self, WholeReply};
+use crate::pipeline::limit::within;
+use crate::pipeline::send;
 use crate::pipeline::{receive, route};
 use crate::plugins::api::provider::LocalReply;
 use crate::snapshot::Target;
@@ -20,11 +21,8 @@ const LIMIT: Duration = Duration::from_secs(5);
 
 /// None where it cannot be found out; the log says why.
 pub async fn ask(gateway: &Gateway, call: &Call, target: &Arc<Target>) -> Option<Vec<String>> {
-    let answer = tokio::time::timeout(LIMIT, list(gateway, call, target)).await.unwrap_or_else(|_| {
-        let message = format!("it did not list its models within {} s", LIMIT.as_secs());
-        Err(Failure::new(FailureKind::Timeout, message))
-    });
-    match answer {
+    let asked = list(gateway, call, target);
+    match within(LIMIT, "upstream_timeout", || "it did not list its models", asked).await {
         Ok(names) => Some(names),
         Err(failure) => {
             failure.log_attempt(&call.id, &target.config.name, 0);
@@ -47,11 +45,12 @@ async fn list(gateway: &Gateway, call: &Call, target: &Arc<Target>) -> Result<Ve
         Adapted::Send { outbound, .. } => {
             let dialect = outbound.dialect.clone();
             let Sealed { request, scrub, .. } = headers::finish(attempt, *outbound).await?;
-            let reply = send::whole(attempt, request).await.map_err(|failure| scrub.failure(failure))?;
-            let WholeReply { status, body, .. } = reply;
-            if !status.is_success() {
+            let reply = send::send(attempt, request).await.map_err(|failure| scrub.failure(failure))?;
+            if !reply.status.is_success() {
+                let status = reply.status;
                 return Err(Failure::of_status(status, format!("it answered with status {}", status.as_u16())));
             }
+            let body = reply.body.whole().await.map_err(|failure| scrub.failure(failure))?;
             let text = String::from_utf8_lossy(&scrub.answer(body)).into_owned();
             receive::in_canonical_form(attempt, &dialect, text).await?
         }
