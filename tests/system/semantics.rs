@@ -61,7 +61,11 @@ const ROWS: &[(&str, &[&str])] = &[
     ),
     (
         "request_path_overrides are paths or full URLs",
-        &["path_overrides_are_paths_or_urls", "an_override_takes_the_place_of_the_plugins_path"],
+        &[
+            "path_overrides_are_paths_or_urls",
+            "an_override_takes_the_place_of_the_plugins_path",
+            "each_way_of_an_operation_has_an_override_of_its_own",
+        ],
     ),
     (
         "a base URL with a version is not given another",
