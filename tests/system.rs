@@ -90,6 +90,10 @@ mod new_projects;
 mod operations;
 #[path = "system/pass_through.rs"]
 mod pass_through;
+#[path = "system/paths.rs"]
+mod paths;
+#[path = "system/patience.rs"]
+mod patience;
 #[path = "system/plans.rs"]
 mod plans;
 #[path = "system/policies.rs"]
@@ -104,6 +108,8 @@ mod proxies;
 mod real_clients;
 #[path = "system/records.rs"]
 mod records;
+#[path = "system/refusals.rs"]
+mod refusals;
 #[path = "system/resources.rs"]
 mod resources;
 #[path = "system/routes.rs"]

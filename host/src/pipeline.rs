@@ -11,6 +11,7 @@ mod encode;
 mod explain;
 mod headers;
 mod hygiene;
+mod limit;
 mod models;
 mod problem;
 mod receive;
@@ -26,6 +27,7 @@ pub use admit::Room;
 pub use call::Gateway;
 pub use encode::ReplyBody;
 pub use explain::{Question, explain};
+pub use scrub::Scrubs;
 pub use send::{Derived, Upstreams};
 pub use url::{check as check_path, join as join_url};
 

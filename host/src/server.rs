@@ -12,7 +12,7 @@ mod providers;
 mod reply;
 
 use crate::config::AtStart;
-use crate::pipeline::{Derived, Gateway, Room, Upstreams};
+use crate::pipeline::{Derived, Gateway, Room, Scrubs, Upstreams};
 use crate::reload::Changes;
 use crate::snapshot::Live;
 use crate::telemetry::{AccessLog, Metrics};
@@ -74,6 +74,7 @@ impl Server {
             let gateway = Arc::new(Gateway {
                 live: shared.live.clone(),
                 upstreams: Upstreams::new(derived.clone(), count),
+                scrubs: Scrubs::default(),
                 metrics: shared.metrics.clone(),
                 access_log: shared.access_log.clone(),
                 room: room.clone(),

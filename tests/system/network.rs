@@ -1,7 +1,7 @@
 //! How connections to providers are made and kept, and how long each part may take.
 
 use crate::dialects::Dialect;
-use crate::gateway::{Gateway, Setup, openai, wait_until};
+use crate::gateway::{Answer, Gateway, Setup, openai, wait_until};
 use crate::upstream::{Reply, Upstream};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -81,14 +81,42 @@ async fn a_request_waits_for_a_connection_no_longer_than_connecting_may_take() {
     let block = with(openai(&upstream.url()), network);
     let gateway = Gateway::with(&[("openai", block)]).await;
     let count = 6 * threads();
-    let answers = join_all((0..count).map(|_| gateway.chat("openai/stall", "hello"))).await;
-    let busy = answers.iter().filter(|answer| answer.status == 503).count();
-    let stalled = answers.iter().filter(|answer| answer.status == 504).count();
-    assert_eq!(busy + stalled, count);
-    assert!(busy >= count - threads(), "{busy} of {count} found no connection");
-    let refused = answers.iter().find(|answer| answer.status == 503).expect("one");
-    assert_eq!(refused.openai_error(503)["code"], "upstream_busy");
+    let chats = join_all((0..count).map(|_| gateway.chat("openai/stall", "hello")));
+    let messages = join_all((0..count).map(|_| gateway.message("openai/stall", "hello", false)));
+    let (chats, messages) = tokio::join!(chats, messages);
+    for answers in [&chats, &messages] {
+        let busy = answers.iter().filter(|answer| answer.status == 503).count();
+        let stalled = answers.iter().filter(|answer| answer.status == 504).count();
+        assert_eq!(busy + stalled, count);
+        assert!(busy >= count - threads(), "{busy} of {count} found no connection");
+    }
+    let busy = |answers: &[Answer]| answers.iter().find(|answer| answer.status == 503).cloned().expect("one");
+    let (chat, message) = (busy(&chats), busy(&messages));
+    assert_eq!(chat.openai_error(503)["code"], "upstream_busy");
+    assert_eq!(message.anthropic_error(503)["type"], "overloaded_error");
+    assert_eq!((chat.header("retry-after"), message.header("retry-after")), ("1", "1"));
     gateway.wait_for_log(&["max_conns_per_host"]).await;
     // Places come back.
     wait_until("a free place", || async { gateway.chat("openai/m", "hello").await.status == 200 }).await;
+}
+
+/// Waiting and connecting share one limit: who has waited for most of it does not get it once more.
+#[tokio::test]
+async fn waiting_for_a_connection_and_making_it_share_one_limit() {
+    // It takes connections and never says a word, so that TLS does not come about.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("https://{}", listener.local_addr().expect("bound"));
+    let network = json!({"max_conns_per_host": 1, "connect_timeout_in_seconds": 2,
+        "default_request_timeout_in_seconds": 20});
+    let gateway = Gateway::with(&[("openai", with(openai(&url), network))]).await;
+    let ask = || join_all((0..4 * threads()).map(|_| gateway.chat("openai/m", "hello")));
+    // Those who come later get the places of the first when half of their time is over.
+    let (first, later) = tokio::join!(ask(), async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let start = Instant::now();
+        let answers = ask().await;
+        assert!(start.elapsed() < Duration::from_millis(2_700), "it took {:?}", start.elapsed());
+        answers
+    });
+    assert!(first.iter().chain(&later).all(|answer| [502, 503].contains(&answer.status)));
 }

@@ -55,6 +55,17 @@ async fn all_steps_of_a_plan_have_one_time_limit() {
     assert_eq!(gateway.metric("plugway_plugin_traps_total", "acme").await, 0.0);
 }
 
+/// Exactly as many as the contract says, and none that is done before it is found to be one too many.
+#[tokio::test]
+async fn a_plan_has_sixteen_steps_before_its_end() {
+    for (times, status, sent) in [(16, 200, 16), (17, 500, 16)] {
+        let upstream = Upstream::start().await;
+        let gateway = planning(&upstream, json!({"behave": "fetch-times", "times": times})).await;
+        let answer = gateway.chat("acme/m", "hello").await;
+        assert_eq!((answer.status, upstream.requests().len()), (status, sent), "{times}: {}", answer.text());
+    }
+}
+
 #[tokio::test]
 async fn a_wait_is_as_long_as_the_plan_says_or_refused() {
     let upstream = Upstream::start().await;

@@ -99,6 +99,7 @@ const BIFROST: &[Row] = &[
         By(&[
             "path_overrides_are_paths_or_urls",
             "an_override_takes_the_place_of_the_plugins_path",
+            "each_way_of_an_operation_has_an_override_of_its_own",
             "base_urls_work_with_and_without_the_version",
             "a_base_url_with_a_version_is_not_given_another",
         ]),

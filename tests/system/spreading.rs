@@ -168,6 +168,9 @@ async fn a_stream_is_on_its_way_until_it_ends() {
     let gateway = Gateway::with(&[("openai", one_at_a_time(&upstream.url(), 0))]).await;
     let open = gateway.open_stream("openai/open").await;
     assert_shed(&gateway.chat("openai/quick", "hello").await);
+    let message = gateway.message("openai/quick", "hello", false).await;
+    assert_eq!(message.anthropic_error(429)["type"], "rate_limit_error");
+    assert_eq!(message.header("retry-after"), "1");
     drop(open);
     wait_until("its turn", || async { gateway.chat("openai/quick", "hello").await.status == 200 }).await;
 }

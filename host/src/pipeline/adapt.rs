@@ -9,9 +9,10 @@ use super::attempt::Attempt;
 use super::call::Call;
 use super::decode::Native;
 use super::headers;
+use super::limit::within;
 use super::problem;
 use super::route::Candidate;
-use super::send::{Destination, Outbound, Payload};
+use super::send::{Destination, Lent, Outbound, Payload};
 use super::url;
 use crate::chat::{self, Members};
 use crate::config::PathOverride;
@@ -43,23 +44,25 @@ pub enum Adapted {
 
 pub async fn adapt(attempt: &Attempt<'_>) -> Result<Adapted, Failure> {
     let config = &attempt.candidate.target.config;
-    let limit = config.network.timeouts.request;
-    tokio::time::timeout(limit, plan(attempt)).await.unwrap_or_else(|_| {
-        let message =
-            format!("the provider `{}` was not ready for the request within {} s", config.name, limit.as_secs_f64());
-        Err(Failure::new(FailureKind::Timeout, message).code("plan_timeout"))
-    })
+    let late = || format!("the provider `{}` was not ready for the request", config.name);
+    within(config.network.timeouts.request, "plan_timeout", late, plan(attempt)).await
 }
 
 async fn plan(attempt: &Attempt<'_>) -> Result<Adapted, Failure> {
     let plugin = &attempt.candidate.ready.plugin;
     let moment = attempt.call.moment;
-    let mut planned = plan_input(attempt).await?;
-    let mut acquired = Vec::new();
+    let mut lent = attempt.gateway.upstreams.derived().live(attempt.candidate);
+    let mut planned = plan_input(attempt, &lent).await?;
+    let (mut acquired, mut steps) = (Vec::new(), 0);
     let mut step = plugin.plan(moment, &planned).await.map_err(problem::from_call)?;
-    for _ in 0..MAX_STEPS {
+    loop {
+        let is_last = matches!(step, Step::Send(_) | Step::Reply(_));
+        if steps == MAX_STEPS && !is_last {
+            return Err(problem::from_call(plugin.broke_contract(format!("its plan has more than {MAX_STEPS} steps"))));
+        }
+        steps += 1;
         step = match step {
-            Step::Send(outgoing) => return outbound(attempt, outgoing).await,
+            Step::Send(outgoing) => return outbound(attempt, outgoing, lent).await,
             Step::Reply(reply) => {
                 let dropped = attempt.request.lost_in_decoding().to_vec();
                 attempt.call.may_drop(&dropped)?;
@@ -70,14 +73,16 @@ async fn plan(attempt: &Attempt<'_>) -> Result<Adapted, Failure> {
                 plugin.resume(moment, &pause.state, None).await.map_err(problem::from_call)?
             }
             Step::Fetch(fetch) => {
-                let reply = side::request(attempt, fetch.request).await?;
+                let reply = side::request(attempt, fetch.request, &lent).await?;
                 plugin.resume(moment, &fetch.state, Some(&reply)).await.map_err(problem::from_call)?
             }
             Step::Acquire(acquisition) => {
                 if acquired.contains(&acquisition.credential) || acquisition.credential == headers::API_KEY {
                     return Err(problem::from_call(plugin.broke_contract("it acquires a credential that it has")));
                 }
-                side::acquire(attempt, &acquisition).await?;
+                let new = side::acquire(attempt, &acquisition).await?;
+                lent.retain(|old| old.name != new.name);
+                lent.push(new);
                 if !planned.credentials.contains(&acquisition.credential) {
                     planned.credentials.push(acquisition.credential.clone());
                 }
@@ -86,7 +91,6 @@ async fn plan(attempt: &Attempt<'_>) -> Result<Adapted, Failure> {
             }
         };
     }
-    Err(problem::from_call(plugin.broke_contract(format!("its plan has more than {MAX_STEPS} steps"))))
 }
 
 async fn wait(plugin: &Configured, milliseconds: u32) -> Result<(), Failure> {
@@ -98,7 +102,7 @@ async fn wait(plugin: &Configured, milliseconds: u32) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn plan_input(attempt: &Attempt<'_>) -> Result<provider::Call, Failure> {
+async fn plan_input(attempt: &Attempt<'_>, lent: &[Lent]) -> Result<provider::Call, Failure> {
     let Attempt { call, request, candidate, .. } = attempt;
     let wanted = &candidate.ready.capabilities.body_members;
     let members = match wanted.is_empty() {
@@ -109,7 +113,7 @@ async fn plan_input(attempt: &Attempt<'_>) -> Result<provider::Call, Failure> {
         }
     };
     let configured = candidate.key().map(|_| headers::API_KEY.to_owned());
-    let derived = attempt.gateway.upstreams.derived().live(candidate);
+    let derived = lent.iter().map(|lent| lent.name.clone());
     Ok(provider::Call {
         operation: candidate.kind.operation.name().to_owned(),
         model: candidate.model.clone(),
@@ -123,7 +127,7 @@ async fn plan_input(attempt: &Attempt<'_>) -> Result<provider::Call, Failure> {
 }
 
 /// The request as it is planned: its place, its headers, and its body in the upstream's dialect.
-async fn outbound(attempt: &Attempt<'_>, outgoing: Outgoing) -> Result<Adapted, Failure> {
+async fn outbound(attempt: &Attempt<'_>, outgoing: Outgoing, lent: Vec<Lent>) -> Result<Adapted, Failure> {
     let Attempt { candidate, .. } = attempt;
     let plugin = &candidate.ready.plugin;
     let (body, dropped) = match outgoing.body {
@@ -138,6 +142,7 @@ async fn outbound(attempt: &Attempt<'_>, outgoing: Outgoing) -> Result<Adapted, 
         destination,
         headers: headers::of_plugin(plugin, &outgoing.headers)?,
         auth: outgoing.auth,
+        lent,
         body,
         dialect: outgoing.dialect,
         framing: match (candidate.kind.streaming, outgoing.framing) {

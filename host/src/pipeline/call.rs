@@ -2,6 +2,7 @@
 
 use super::addressee::Addressee;
 use super::admit::Room;
+use super::scrub::Scrubs;
 use super::send::Upstreams;
 use crate::chat;
 use crate::error::{Failure, FailureKind};
@@ -16,6 +17,7 @@ use std::time::Instant;
 pub struct Gateway {
     pub live: Arc<Live>,
     pub upstreams: Upstreams,
+    pub scrubs: Scrubs,
     pub metrics: Arc<Metrics>,
     pub access_log: Option<Arc<AccessLog>>,
     pub room: Arc<Room>,

@@ -10,7 +10,7 @@ use super::headers::{self, Sealed};
 use super::hygiene;
 use super::review;
 use super::route::{self, Choice, Lineup, Out, Why};
-use super::scrub::{MASK, Scrub};
+use super::scrub::{MASK, Scrub, Scrubs};
 use super::send::{Derived, Outbound, Upstreams};
 use super::tries::{Ring, Turned};
 use crate::config::may_hold_secret;
@@ -81,6 +81,7 @@ pub async fn explain(live: Arc<Live>, question: Question) -> Result<Value, Failu
     let gateway = Gateway {
         live,
         upstreams: Upstreams::new(Arc::new(Derived::default()), 1),
+        scrubs: Scrubs::default(),
         metrics: Arc::new(Metrics::default()),
         access_log: None,
         room: Arc::default(),

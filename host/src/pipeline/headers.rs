@@ -72,9 +72,43 @@ pub struct Sealed {
 /// The request as it goes out.
 pub async fn finish(attempt: &Attempt<'_>, outbound: Outbound) -> Result<Sealed, Failure> {
     let Attempt { gateway, call, candidate, .. } = attempt;
-    let Outbound { destination, headers: of_plugin, auth, body, dialect, framing } = outbound;
+    let mut headers = before_secrets(call, candidate, &outbound);
+    let Outbound { destination, headers: of_plugin, auth, lent, body, .. } = outbound;
+    for (name, value) in of_plugin {
+        headers.insert(name, value);
+    }
+    let rendered = match &candidate.ready.headers {
+        Some(templates) => render(call, candidate, templates).await?,
+        None => Vec::new(),
+    };
+    let mut url = destination.url;
+    let mut carried = None;
+    if let Some(auth) = &auth {
+        let (secret, derived) = credential(candidate, auth, &lent)?;
+        url = place(&mut headers, url, auth, secret).ok_or_else(|| {
+            let what = "it wants a credential where none may stand, or where there is no room for it";
+            problem::from_call(candidate.ready.plugin.broke_contract(what))
+        })?;
+        carried = derived.cloned();
+    }
+    let derived = gateway.upstreams.derived().secrets_of(candidate);
+    let derived = derived.into_iter().chain(lent.into_iter().map(|lent| lent.secret));
+    let scrub = gateway.scrubs.of(candidate, derived, &rendered);
+    // Over the credential too: an operator who writes an authorization header means it.
+    for (name, value) in candidate.target.config.network.extra_headers.iter().cloned().chain(rendered) {
+        headers.insert(name, value);
+    }
+    let mut request = Request::new(body);
+    *request.method_mut() = destination.method;
+    *request.uri_mut() = url;
+    *request.headers_mut() = headers;
+    Ok(Sealed { request, scrub, lent: carried })
+}
+
+/// The caller's that may go on, and the gateway's own.
+fn before_secrets(call: &Call, candidate: &Candidate, outbound: &Outbound) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(16);
-    if dialect == call.dialect() {
+    if outbound.dialect == call.dialect() {
         // What the operator fills in is the operator's alone, also where there is nothing to fill in.
         let templates = candidate.ready.headers.iter().flat_map(|templates| &templates.templates);
         let is_operators = |name: &HeaderName| templates.clone().any(|template| template.name == *name);
@@ -84,61 +118,32 @@ pub async fn finish(attempt: &Attempt<'_>, outbound: Outbound) -> Result<Sealed,
         headers.extend(passing.map(|(name, value)| (name.clone(), value.clone())));
     }
     headers.insert(USER_AGENT, AGENT);
-    headers.insert(
-        ACCEPT,
-        match framing {
-            Some(_) => EVENTS,
-            None if candidate.kind.operation.answers_in_bytes() => ANYTHING,
-            None => JSON,
-        },
-    );
-    if !body.is_empty() {
-        headers.insert(CONTENT_TYPE, body.content_type.clone());
+    let accepted = match outbound.framing {
+        Some(_) => EVENTS,
+        None if candidate.kind.operation.answers_in_bytes() => ANYTHING,
+        None => JSON,
+    };
+    headers.insert(ACCEPT, accepted);
+    if !outbound.body.is_empty() {
+        headers.insert(CONTENT_TYPE, outbound.body.content_type.clone());
     }
-    for (name, value) in of_plugin {
-        headers.insert(name, value);
-    }
-    let configured = configured(call, candidate).await?;
-    let (mut url, mut lent) = (destination.url, None);
-    let mut secrets = gateway.upstreams.derived().secrets_of(candidate);
-    secrets.extend(candidate.key().map(|key| key.secret.clone()));
-    if let Some(auth) = auth {
-        let secret = match auth.credential.as_str() {
-            API_KEY => candidate.key().map(|key| key.secret.clone()),
-            derived => {
-                lent = gateway.upstreams.derived().lend(candidate, derived).await;
-                lent.as_ref().map(|lent| lent.secret.clone())
-            }
-        };
-        let secret = secret.ok_or_else(|| {
-            let what = format!("it asks for the credential `{}`, which there is not", auth.credential);
-            problem::from_call(candidate.ready.plugin.broke_contract(what))
-        })?;
-        url = place(&mut headers, url, &auth, &secret).ok_or_else(|| {
-            let what = "it wants a credential where none may stand, or where there is no room for it";
-            problem::from_call(candidate.ready.plugin.broke_contract(what))
-        })?;
-        secrets.push(secret);
-    }
-    let scrub = Scrub::of(secrets.into_iter(), &configured);
-    // Over the credential too: an operator who writes an authorization header means it.
-    for (name, value) in configured {
-        headers.insert(name, value);
-    }
-    let mut request = Request::new(body);
-    *request.method_mut() = destination.method;
-    *request.uri_mut() = url;
-    *request.headers_mut() = headers;
-    Ok(Sealed { request, scrub, lent })
+    headers
 }
 
-/// The operator's own headers: fixed ones and templates.
-async fn configured(call: &Call, candidate: &Candidate) -> Result<Vec<(HeaderName, HeaderValue)>, Failure> {
-    let mut headers = candidate.target.config.network.extra_headers.clone();
-    if let Some(templates) = &candidate.ready.headers {
-        headers.extend(render(call, candidate, templates).await?);
-    }
-    Ok(headers)
+/// What a plugin asks for by its name: the configured key, or what it was told of.
+fn credential<'a>(
+    candidate: &'a Candidate,
+    auth: &Auth,
+    lent: &'a [Lent],
+) -> Result<(&'a Secret, Option<&'a Lent>), Failure> {
+    let found = match auth.credential.as_str() {
+        API_KEY => candidate.key().map(|key| (&key.secret, None)),
+        derived => lent.iter().find(|lent| lent.name == derived).map(|lent| (&lent.secret, Some(lent))),
+    };
+    found.ok_or_else(|| {
+        let what = format!("it asks for the credential `{}`, which there is not", auth.credential);
+        problem::from_call(candidate.ready.plugin.broke_contract(what))
+    })
 }
 
 async fn render(

@@ -37,9 +37,13 @@ pub fn upwards(headers: &HeaderMap) -> impl Iterator<Item = (&HeaderName, &Heade
     headers.iter().filter(|(name, _)| may_go_up(name) && !ends_here(headers, name))
 }
 
-/// The upstream's headers that come back to a caller who speaks its dialect.
-pub fn downwards(headers: &HeaderMap) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
-    headers.iter().filter(|(name, _)| may_come_down(name) && !ends_here(headers, name))
+/// The upstream's headers that come back to a caller who speaks its dialect. Most do, so the rest is taken away.
+pub fn downwards(mut headers: HeaderMap) -> HeaderMap {
+    let ending = headers.keys().filter(|name| !may_come_down(name) || ends_here(&headers, name));
+    for name in ending.cloned().collect::<Vec<_>>() {
+        headers.remove(&name);
+    }
+    headers
 }
 
 /// Whether the sender says that a header is for this connection alone (RFC 9110, 7.6.1).

@@ -5,23 +5,25 @@ mod bytes;
 mod patience;
 
 pub use self::bytes::ByteReply;
-pub use patience::asked_for_ms;
+pub use self::patience::asked_for_ms;
 
 use super::adapt;
 use super::attempt::Attempt;
 use super::headers;
 use super::hygiene;
+use super::limit::within;
 use super::problem;
 use super::scrub::Scrub;
 use super::send::UpstreamReply;
 use super::stream::{AnswerStream, Interpreter, Passing};
 use super::tries::Verdict;
 use crate::chat::{self, Members, ReportedError, Usage, Vocabulary};
-use crate::error::{Failure, FailureKind, Verbatim};
+use crate::error::{Failure, Verbatim};
 use crate::framing::Framing;
 use crate::plugins::api::provider::LocalReply;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
+use std::borrow::Cow;
 
 /// What an upstream, or a provider by itself, answered.
 pub enum Answer {
@@ -56,9 +58,19 @@ impl Answer {
 
 pub struct NativeReply {
     pub verbatim: Verbatim,
+    usage: Option<Usage>,
+    /// None where it is in canonical form already.
+    translated: Option<Result<String, Failure>>,
+}
+
+impl NativeReply {
     /// The same for those who must read it, or why they cannot.
-    pub canonical: Result<String, Failure>,
-    pub usage: Option<Usage>,
+    pub fn canonical(&self) -> Result<Cow<'_, String>, Failure> {
+        match &self.translated {
+            Some(translated) => translated.as_ref().map(Cow::Borrowed).map_err(Failure::clone),
+            None => Ok(Cow::Owned(String::from_utf8_lossy(&self.verbatim.body).into_owned())),
+        }
+    }
 }
 
 /// What the plan said about the answer.
@@ -139,16 +151,11 @@ async fn stream(
     };
     let mut stream = AnswerStream::upstream(reply.body, framing, interpreter, passing, scrub.clone(), limits);
     if passes {
-        stream.headers = come_down(reply.headers);
+        stream.headers = hygiene::downwards(reply.headers);
     }
     let limit = candidate.target.config.network.timeouts.first_token;
-    tokio::time::timeout(limit, stream.commit(limits.body_bytes)).await.map_err(|_| {
-        Failure::new(
-            FailureKind::Timeout,
-            format!("the provider's stream brought no content within {} s", limit.as_secs_f64()),
-        )
-        .code("first_token_timeout")
-    })??;
+    let what = || "the provider's stream brought no content";
+    within(limit, "first_token_timeout", what, stream.commit(limits.body_bytes)).await?;
     as_the_caller_wants(attempt, stream).await
 }
 
@@ -157,15 +164,10 @@ async fn as_the_caller_wants(attempt: &Attempt<'_>, mut stream: AnswerStream) ->
     if attempt.request.caller_streams {
         return Ok(Answer::Stream(Box::new(stream)));
     }
-    let network = &attempt.candidate.target.config.network;
-    let operation = attempt.candidate.kind.operation;
-    let gathering = stream.gather(operation, attempt.call.snapshot.config.limits.body_bytes);
-    let whole = tokio::time::timeout(network.timeouts.request, gathering).await.map_err(|_| {
-        let seconds = network.timeouts.request.as_secs_f64();
-        Failure::new(FailureKind::Timeout, format!("the provider's stream did not end within {seconds} s"))
-            .code("upstream_timeout")
-    })?;
-    whole.map(Answer::Canonical)
+    let limit = attempt.candidate.target.config.network.timeouts.request;
+    let gathering = stream.gather(attempt.candidate.kind.operation, attempt.call.snapshot.config.limits.body_bytes);
+    let whole = within(limit, "upstream_timeout", || "the provider's stream did not end", gathering).await?;
+    Ok(Answer::Canonical(whole))
 }
 
 async fn whole(attempt: &Attempt<'_>, dialect: &str, scrub: &Scrub, reply: UpstreamReply) -> Result<Answer, Failure> {
@@ -179,21 +181,28 @@ async fn whole(attempt: &Attempt<'_>, dialect: &str, scrub: &Scrub, reply: Upstr
     })?;
     let is_canonical = dialect == chat::DIALECT;
     let (error, usage) = (ReportedError::in_answer(&members), Usage::in_answer(&members).filter(|_| is_canonical));
-    let text = String::from_utf8_lossy(&body).into_owned();
+    let text = || String::from_utf8_lossy(&body).into_owned();
     // Some servers say 200 and mean an error.
     match error {
         None => {}
         Some(error) if is_canonical => return Err(problem::from_answer(error)),
-        Some(_) => return Err(in_words(attempt, dialect, StatusCode::BAD_GATEWAY, &headers, &text).await?),
+        Some(_) => return Err(in_words(attempt, dialect, StatusCode::BAD_GATEWAY, &headers, &text()).await?),
     }
-    let canonical = in_canonical_form(attempt, dialect, text).await;
-    if dialect == attempt.call.dialect() && !attempt.request.caller_streams {
-        let verbatim = Verbatim { status, headers: come_down(headers), body };
-        // Other dialects count in other ways.
-        let usage = usage.or_else(|| chat::inspect_reply(canonical.as_ref().ok().filter(|_| !is_canonical)?));
-        return Ok(Answer::Native(Box::new(NativeReply { verbatim, canonical, usage })));
-    }
-    canonical.map(Answer::Canonical)
+    let passes = dialect == attempt.call.dialect() && !attempt.request.caller_streams;
+    let (usage, translated) = match is_canonical {
+        true if !passes => return Ok(Answer::Canonical(text())),
+        true => (usage, None),
+        false => {
+            let canonical = in_canonical_form(attempt, dialect, text()).await;
+            if !passes {
+                return canonical.map(Answer::Canonical);
+            }
+            // Other dialects count in other ways.
+            (canonical.as_ref().ok().and_then(|canonical| chat::inspect_reply(canonical)), Some(canonical))
+        }
+    };
+    let verbatim = Verbatim { status, headers: hygiene::downwards(headers), body };
+    Ok(Answer::Native(Box::new(NativeReply { verbatim, usage, translated })))
 }
 
 pub async fn in_canonical_form(attempt: &Attempt<'_>, dialect: &str, text: String) -> Result<String, Failure> {
@@ -220,25 +229,33 @@ async fn refused(attempt: &Attempt<'_>, dialect: &str, scrub: &Scrub, reply: Ups
             .code("upstream_malformed")
             .detail(format!("status {}", status.as_u16()));
     }
+    let now_ms = attempt.call.moment.now_ms;
+    let patience_ms = asked_for_ms(status, &headers, now_ms);
     let body = match body.whole().await {
         Ok(body) => scrub.report(body),
-        Err(failure) => return failure,
+        Err(unread) => return without_words(status, unread).retry_after_ms(patience_ms),
     };
     let text = String::from_utf8_lossy(&body).into_owned();
     let failure = match in_words(attempt, dialect, status, &headers, &text).await {
         Ok(failure) | Err(failure) => failure,
     };
-    let now_ms = attempt.call.moment.now_ms;
     let failure = match failure.retry_after_ms {
         Some(_) => failure,
-        None => failure.retry_after_ms(patience::asked_for_ms(status, &headers, now_ms)),
+        None => failure.retry_after_ms(patience_ms),
     };
     if dialect == attempt.call.dialect() && Members::of(&body).is_ok() {
-        let mut headers = come_down(headers);
-        patience::remove_unreadable(&mut headers, now_ms);
+        let mut headers = hygiene::downwards(headers);
+        patience::say(&mut headers, failure.retry_after_ms, now_ms);
         return failure.verbatim(Verbatim { status, headers, body });
     }
     failure
+}
+
+/// A reply whose body cannot be read says what its status says: of the key, of how busy the service is.
+fn without_words(status: StatusCode, unread: Failure) -> Failure {
+    let Failure { message, detail, .. } = unread;
+    let why = detail.map(|detail| format!(": {detail}")).unwrap_or_default();
+    problem::from_reply(status, ReportedError::default()).detail(format!("{message}{why}"))
 }
 
 /// What the reply says, by whoever knows its dialect.
@@ -288,10 +305,6 @@ impl Kind {
 fn content_type(headers: &HeaderMap) -> String {
     let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
-}
-
-fn come_down(headers: HeaderMap) -> HeaderMap {
-    hygiene::downwards(&headers).map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 fn beginning(body: &[u8]) -> String {

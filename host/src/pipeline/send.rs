@@ -9,6 +9,7 @@ mod payload;
 mod resolve;
 mod tls;
 mod tunnel;
+mod unpack;
 
 pub use body::UpstreamBody;
 pub use clients::Upstreams;
@@ -16,11 +17,11 @@ pub use derived::{Derived, Lent};
 pub use payload::Payload;
 
 use super::attempt::Attempt;
+use super::limit::within;
 use crate::address::Forbidden;
 use crate::error::{Failure, FailureKind};
 use crate::framing::Framing;
 use crate::plugins::api::provider::Auth;
-use bytes::Bytes;
 use connector::NoPlace;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
 use std::error::Error;
@@ -31,6 +32,8 @@ pub struct Outbound {
     pub destination: Destination,
     pub headers: Vec<(HeaderName, HeaderValue)>,
     pub auth: Option<Auth>,
+    /// The derived credentials that the plan was told of; they are held, so that what it was told stays true.
+    pub lent: Vec<Lent>,
     pub body: Payload,
     pub dialect: String,
     /// None where the answer is one document.
@@ -50,13 +53,6 @@ pub struct UpstreamReply {
     pub body: UpstreamBody,
 }
 
-/// An upstream's reply with its body.
-pub struct WholeReply {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub body: Bytes,
-}
-
 /// Sends a request and waits for the reply's headers.
 pub async fn send(attempt: &Attempt<'_>, request: Request<Payload>) -> Result<UpstreamReply, Failure> {
     let Attempt { gateway, call, candidate, .. } = attempt;
@@ -66,28 +62,16 @@ pub async fn send(attempt: &Attempt<'_>, request: Request<Payload>) -> Result<Up
         Failure::new(FailureKind::Unavailable, format!("the provider `{name}` cannot be used now"))
             .detail(format!("providers.{name}.network_config: {error}"))
     })?;
-    let limit = network.timeouts.request;
-    let response = match tokio::time::timeout(limit, client.request(request)).await {
-        Ok(Ok(response)) => response,
-        Ok(Err(error)) => return Err(unreachable(name, &error)),
-        Err(_) => {
-            return Err(Failure::new(
-                FailureKind::Timeout,
-                format!("the provider `{name}` did not answer within {} s", limit.as_secs_f64()),
-            )
-            .code("upstream_timeout"));
-        }
-    };
+    let asked = async { client.request(request).await.map_err(|error| unreachable(name, &error)) };
+    let late = || format!("the provider `{name}` did not answer");
+    let response = within(network.timeouts.request, "upstream_timeout", late, asked).await?;
     let (parts, body) = response.into_parts();
-    let body = UpstreamBody::new(body, &parts.headers, &network.timeouts, &call.snapshot.config.limits)?;
+    let body = UpstreamBody::new(body, &parts.headers, &network.timeouts, &call.snapshot.config.limits);
     Ok(UpstreamReply { status: parts.status, headers: parts.headers, body })
 }
 
-/// Sends a request and waits for the whole reply.
-pub async fn whole(attempt: &Attempt<'_>, request: Request<Payload>) -> Result<WholeReply, Failure> {
-    let UpstreamReply { status, headers, body } = send(attempt, request).await?;
-    Ok(WholeReply { status, headers, body: body.whole().await? })
-}
+/// Roughly when it is worth coming again.
+const BUSY_RETRY_MS: u64 = 1_000;
 
 /// No reply at all. The error's text may name the address, so it is for the operator.
 fn unreachable(name: &str, error: &hyper_util::client::legacy::Error) -> Failure {
@@ -99,7 +83,10 @@ fn unreachable(name: &str, error: &hyper_util::client::legacy::Error) -> Failure
     if causes(error).any(|cause| cause.is::<NoPlace>()) {
         // Of our own making: it must not count as the service being overloaded.
         let message = format!("every connection that there may be to the provider `{name}` is in use");
-        return Failure::new(FailureKind::Unavailable, message).code("upstream_busy").detail(detail);
+        return Failure::new(FailureKind::Unavailable, message)
+            .code("upstream_busy")
+            .retry_after_ms(Some(BUSY_RETRY_MS))
+            .detail(detail);
     }
     let message = match error.is_connect() {
         true => format!("no connection to the provider `{name}` could be made"),

@@ -20,9 +20,10 @@ pub enum Foreseen {
 
 pub async fn foresee(attempt: &Attempt<'_>) -> Result<Foreseen, Failure> {
     let plugin = &attempt.candidate.ready.plugin;
-    let planned = plan_input(attempt).await?;
+    let lent = attempt.gateway.upstreams.derived().live(attempt.candidate);
+    let planned = plan_input(attempt, &lent).await?;
     Ok(match plugin.plan(attempt.call.moment, &planned).await.map_err(problem::from_call)? {
-        Step::Send(outgoing) => match outbound(attempt, outgoing).await? {
+        Step::Send(outgoing) => match outbound(attempt, outgoing, lent).await? {
             Adapted::Send { outbound, dropped } => Foreseen::Send { outbound, dropped },
             Adapted::Local { .. } => Foreseen::Local,
         },

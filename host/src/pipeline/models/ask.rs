@@ -7,9 +7,10 @@ use crate::pipeline::attempt::Attempt;
 use crate::pipeline::call::{Call, Gateway};
 use crate::pipeline::decode::Request;
 use crate::pipeline::headers::{self, Sealed};
+use crate::pipeline::limit::within;
 use crate::pipeline::receive;
 use crate::pipeline::route::{self, Candidate};
-use crate::pipeline::send::{self, WholeReply};
+use crate::pipeline::send;
 use crate::pipeline::tries::{self, Ring, Turned};
 use crate::plugins::api::provider::LocalReply;
 use crate::snapshot::Target;
@@ -22,11 +23,8 @@ const LIMIT: Duration = Duration::from_secs(5);
 
 /// None where it cannot be found out; the log says why.
 pub async fn ask(gateway: &Gateway, call: &Call, target: &Arc<Target>) -> Option<Vec<String>> {
-    let answer = tokio::time::timeout(LIMIT, list(gateway, call, target)).await.unwrap_or_else(|_| {
-        let message = format!("it did not list its models within {} s", LIMIT.as_secs());
-        Err(Failure::new(FailureKind::Timeout, message))
-    });
-    match answer {
+    let asked = list(gateway, call, target);
+    match within(LIMIT, "upstream_timeout", || "it did not list its models", asked).await {
         Ok(names) => Some(names),
         Err(failure) => {
             failure.log_attempt(&call.id, &target.config.name, 0);
@@ -99,12 +97,13 @@ async fn list_with(gateway: &Gateway, call: &Call, candidate: &Candidate) -> Res
         Adapted::Send { outbound, .. } => {
             let dialect = outbound.dialect.clone();
             let Sealed { request, scrub, .. } = headers::finish(attempt, *outbound).await?;
-            let reply = send::whole(attempt, request).await.map_err(|failure| scrub.failure(failure))?;
-            let WholeReply { status, headers, body } = reply;
-            if !status.is_success() {
+            let reply = send::send(attempt, request).await.map_err(|failure| scrub.failure(failure))?;
+            if !reply.status.is_success() {
+                let status = reply.status;
                 let failure = Failure::of_status(status, format!("it answered with status {}", status.as_u16()));
-                return Err(failure.retry_after_ms(receive::asked_for_ms(status, &headers, call.moment.now_ms)));
+                return Err(failure.retry_after_ms(receive::asked_for_ms(status, &reply.headers, call.moment.now_ms)));
             }
+            let body = reply.body.whole().await.map_err(|failure| scrub.failure(failure))?;
             let text = String::from_utf8_lossy(&scrub.answer(body)).into_owned();
             receive::in_canonical_form(attempt, &dialect, text).await?
         }

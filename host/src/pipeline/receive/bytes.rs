@@ -1,8 +1,10 @@
 //! Answers that are no JSON, such as sound. They have no dialect and are never held as a whole.
 
 use super::Answer;
-use crate::error::{Failure, FailureKind};
+use crate::error::Failure;
 use crate::pipeline::attempt::Attempt;
+use crate::pipeline::hygiene;
+use crate::pipeline::limit::within;
 use crate::pipeline::scrub::Scrub;
 use crate::pipeline::send::{UpstreamBody, UpstreamReply};
 use crate::pipeline::tries::Verdict;
@@ -51,14 +53,8 @@ impl ByteReply {
 pub async fn receive(attempt: &Attempt<'_>, scrub: &Scrub, reply: UpstreamReply) -> Result<Answer, Failure> {
     let UpstreamReply { status, headers, mut body } = reply;
     let limit = attempt.candidate.target.config.network.timeouts.request;
-    let first = tokio::time::timeout(limit, body.next()).await.map_err(|_| {
-        Failure::new(
-            FailureKind::Timeout,
-            format!("nothing of the provider's answer came within {} s", limit.as_secs_f64()),
-        )
-        .code("upstream_timeout")
-    })??;
-    let reply =
-        ByteReply { status, headers: super::come_down(headers), first, body, scrub: scrub.clone(), verdict: None };
+    let first = within(limit, "upstream_timeout", || "nothing of the provider's answer came", body.next()).await?;
+    let headers = hygiene::downwards(headers);
+    let reply = ByteReply { status, headers, first, body, scrub: scrub.clone(), verdict: None };
     Ok(Answer::Bytes(Box::new(reply)))
 }

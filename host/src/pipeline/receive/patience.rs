@@ -19,11 +19,15 @@ pub fn asked_for_ms(status: StatusCode, headers: &HeaderMap, now_ms: u64) -> Opt
     u64::try_from(pause.min(LONGEST).as_millis()).ok()
 }
 
-/// A `retry-after` that says nothing would make clients stumble that take it at its word.
-pub fn remove_unreadable(headers: &mut HeaderMap, now_ms: u64) {
+/// Says to a caller what was asked for. A `retry-after` that says nothing would make clients stumble that take it at its
+/// word, and most clients know no other spelling.
+pub fn say(headers: &mut HeaderMap, asked_for_ms: Option<u64>, now_ms: u64) {
     let is_readable = |value: &HeaderValue| value.to_str().is_ok_and(|text| span(text, at(now_ms)).is_some());
     if !headers.get_all(RETRY_AFTER).iter().all(is_readable) {
         headers.remove(RETRY_AFTER);
+    }
+    if let Some(milliseconds) = asked_for_ms {
+        headers.entry(RETRY_AFTER).or_insert_with(|| HeaderValue::from(milliseconds.div_ceil(1_000)));
     }
 }
 
@@ -36,21 +40,51 @@ fn in_milliseconds(headers: &HeaderMap) -> Option<Duration> {
     Duration::try_from_secs_f64(milliseconds / 1_000.0).ok()
 }
 
-/// `x-ratelimit-reset-requests`, `acme-ratelimit-tokens-reset` and their kin: the latest of those whose `remaining` is
-/// used up, or of all where none says so.
+/// One limit of several, and when it begins anew.
+struct Limit {
+    is_used_up: bool,
+    pause: Duration,
+}
+
+/// The latest of those that are used up, or of all where none says so.
 fn resets(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    let is_reset = |name: &HeaderName| name.as_str().contains("ratelimit") && name.as_str().contains("reset");
-    let said = |value: &HeaderValue| span(value.to_str().ok()?, now);
-    let all = || {
-        let resets = headers.iter().filter(|(name, _)| is_reset(name));
-        resets.filter_map(|(name, value)| Some((name, said(value)?)))
+    let limits: Vec<Limit> = in_headers_of_their_own(headers, now).chain(in_one_header(headers, now)).collect();
+    let used_up = limits.iter().filter(|limit| limit.is_used_up).map(|limit| limit.pause).max();
+    used_up.or_else(|| limits.iter().map(|limit| limit.pause).max())
+}
+
+/// `x-ratelimit-reset-requests`, `acme-ratelimit-tokens-reset`, `x-rate-limit-reset` and their kin.
+fn in_headers_of_their_own(headers: &HeaderMap, now: SystemTime) -> impl Iterator<Item = Limit> {
+    let is_reset = |name: &HeaderName| {
+        let name = name.as_str();
+        name.contains("reset") && (name.contains("ratelimit") || name.contains("rate-limit"))
     };
-    let used_up = |name: &HeaderName| {
+    let is_used_up = |name: &HeaderName| {
         let remaining = headers.get(name.as_str().replace("reset", "remaining"));
         remaining.and_then(|value| value.to_str().ok()).is_some_and(|value| value.trim() == "0")
     };
-    let latest = all().filter(|(name, _)| used_up(name)).map(|(_, pause)| pause).max();
-    latest.or_else(|| all().map(|(_, pause)| pause).max())
+    let resets = headers.iter().filter(move |(name, _)| is_reset(name));
+    resets.filter_map(move |(name, value)| {
+        Some(Limit { pause: span(value.to_str().ok()?, now)?, is_used_up: is_used_up(name) })
+    })
+}
+
+/// The IETF's `RateLimit`, in the spelling of its drafts up to the seventh, `limit=100, remaining=0, reset=30`, and in that
+/// of the later ones, `"minutes";r=0;t=30, "days";r=9;t=40000`.
+fn in_one_header(headers: &HeaderMap, now: SystemTime) -> impl Iterator<Item = Limit> {
+    let values = headers.get_all("ratelimit").iter().filter_map(|value| value.to_str().ok());
+    let limits = values.flat_map(|text| match text.contains("reset=") {
+        true => vec![text],
+        false => text.split(',').collect(),
+    });
+    limits.filter_map(move |text| {
+        let said = |names: [&str; 2]| {
+            let members = text.split([',', ';']).filter_map(|member| member.split_once('='));
+            members.map(|(name, value)| (name.trim(), value.trim())).find(|(name, _)| names.contains(name))
+        };
+        let is_used_up = said(["r", "remaining"]).is_some_and(|(_, value)| value == "0");
+        Some(Limit { pause: span(said(["t", "reset"])?.1, now)?, is_used_up })
+    })
 }
 
 /// Seconds, a date, a duration such as `6m0s`, or a point in time as RFC 3339 or as a number since 1970.
@@ -65,10 +99,23 @@ fn span(text: &str, now: SystemTime) -> Option<Duration> {
             seconds => Duration::try_from_secs_f64(seconds).ok(),
         };
     }
-    let in_universal_time = text.strip_suffix("+00:00").map(|point| format!("{point}Z"));
     let point = httpdate::parse_http_date(text).ok();
-    let point = point.or_else(|| humantime::parse_rfc3339(in_universal_time.as_deref().unwrap_or(text)).ok());
+    let point = point.or_else(|| humantime::parse_rfc3339(text).ok()).or_else(|| with_offset(text));
     point.map(until).or_else(|| with_units(text))
+}
+
+/// RFC 3339 in another zone than UTC: `2026-11-21T09:00:05+01:00`.
+fn with_offset(text: &str) -> Option<SystemTime> {
+    let (point, offset) = text.split_at_checked(text.len().checked_sub("+01:00".len())?)?;
+    let (hours, minutes) = offset.get(1..)?.split_once(':')?;
+    let (hours, minutes): (u64, u64) = (hours.parse().ok()?, minutes.parse().ok()?);
+    let point = humantime::parse_rfc3339(&format!("{point}Z")).ok()?;
+    let offset_from_utc = Duration::from_secs(hours * 3_600 + minutes * 60);
+    match offset.as_bytes().first()? {
+        b'+' => point.checked_sub(offset_from_utc),
+        b'-' => point.checked_add(offset_from_utc),
+        _ => None,
+    }
 }
 
 /// `6m0s`, `7.66s`, `12ms`.
@@ -117,6 +164,10 @@ mod tests {
             ("Sat, 21 Nov 2026 23:00:00 GMT", Some(3_600_000)),
             ("2026-11-21T08:00:05Z", Some(5_000)),
             ("2026-11-21T08:00:05+00:00", Some(5_000)),
+            ("2026-11-21T09:00:05+01:00", Some(5_000)),
+            ("2026-11-21T02:30:05.250-05:30", Some(5_250)),
+            ("2026-11-21T09:00:05*01:00", None),
+            ("2026-11-21T09:00:05+1:00", None),
             ("1795248030", Some(30_000)),
             ("1795248030500", Some(30_500)),
             ("6m0s", Some(360_000)),
@@ -139,8 +190,18 @@ mod tests {
     fn only_what_can_be_read_is_passed_on() {
         for (text, passes) in [("30", true), ("Sat, 21 Nov 2026 08:00:30 GMT", true), ("soon", false), ("-1", false)] {
             let mut headers = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(text))]);
-            remove_unreadable(&mut headers, NOW_MS);
+            say(&mut headers, None, NOW_MS);
             assert_eq!(headers.contains_key(RETRY_AFTER), passes, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_was_said_in_other_words_is_said_in_those_that_clients_know() {
+        for (text, told) in [(None, "2"), (Some("soon"), "2"), (Some("30"), "30")] {
+            let said = text.map(|text| (RETRY_AFTER, HeaderValue::from_static(text)));
+            let mut headers: HeaderMap = said.into_iter().collect();
+            say(&mut headers, Some(1_001), NOW_MS);
+            assert_eq!(headers.get(RETRY_AFTER).expect("one"), told, "{text:?}");
         }
     }
 
@@ -163,6 +224,28 @@ mod tests {
         let in_points =
             [("acme-ratelimit-requests-reset", "2026-11-21T08:00:02Z"), ("acme-ratelimit-requests-remaining", "0")];
         assert_eq!(asked_for(&in_points), Some(2_000));
+    }
+
+    #[test]
+    fn limits_have_many_names() {
+        for (name, value) in [
+            ("x-ratelimit-reset", "30"),
+            ("x-rate-limit-reset", "30"),
+            ("x-rate-limit-reset-requests", "30s"),
+            ("ratelimit-reset", "30"),
+            ("ratelimit", "limit=100, remaining=0, reset=30"),
+            ("ratelimit", "\"default\";r=0;t=30"),
+            ("ratelimit", "default; r=0; t=30"),
+            ("ratelimit", "\"days\";r=9;t=40000, \"minutes\";r=0;t=30"),
+        ] {
+            assert_eq!(asked_for(&[(name, value)]), Some(30_000), "{name}: {value}");
+        }
+        for value in ["limit=100, remaining=5", "\"default\";r=0", "reset=soon", ""] {
+            assert_eq!(asked_for(&[("ratelimit", value)]), None, "{value}");
+        }
+        let hyphenated =
+            [("x-rate-limit-reset-a", "5"), ("x-rate-limit-remaining-a", "0"), ("x-rate-limit-reset-b", "9")];
+        assert_eq!(asked_for(&hyphenated), Some(5_000));
     }
 
     #[test]

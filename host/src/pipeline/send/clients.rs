@@ -6,8 +6,7 @@ use super::payload::Payload;
 use crate::config::Line;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 pub type HttpClient = Client<Connector, Payload>;
 
@@ -20,9 +19,17 @@ const MANY_CLIENTS: usize = 32;
 
 /// What a serving thread sends with.
 pub struct Upstreams {
-    clients: Mutex<HashMap<Arc<Line>, HttpClient>>,
+    /// A few, so that looking for one by its place in memory is faster than any hash of what is in it.
+    clients: Mutex<Vec<Known>>,
     derived: Arc<Derived>,
     threads: usize,
+}
+
+struct Known {
+    line: Line,
+    /// The configuration's own, one of those that are equal.
+    user: Weak<Line>,
+    client: HttpClient,
 }
 
 impl Upstreams {
@@ -39,14 +46,21 @@ impl Upstreams {
     /// Whoever may reach further, believes others or goes another way has a client, and so connections, of its own.
     pub fn client(&self, line: &Arc<Line>) -> Result<HttpClient, rustls::Error> {
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = clients.get(line) {
-            return Ok(client.clone());
+        if let Some(known) = clients.iter().find(|known| known.user.as_ptr() == Arc::as_ptr(line)) {
+            return Ok(known.client.clone());
+        }
+        if let Some(known) = clients.iter_mut().find(|known| known.line == **line) {
+            // The configuration was read again, or another provider agrees with this one.
+            if known.user.strong_count() == 0 {
+                known.user = Arc::downgrade(line);
+            }
+            return Ok(known.client.clone());
         }
         if clients.len() >= MANY_CLIENTS {
-            clients.retain(|line, _| Arc::strong_count(line) > 1);
+            clients.retain(|known| known.user.strong_count() > 0);
         }
         let client = build(line, self.threads)?;
-        clients.insert(line.clone(), client.clone());
+        clients.push(Known { line: Line::clone(line), user: Arc::downgrade(line), client: client.clone() });
         Ok(client)
     }
 }
@@ -59,4 +73,56 @@ fn build(line: &Line, threads: usize) -> Result<HttpClient, rustls::Error> {
         .http1_max_headers(256)
         .http1_read_buf_exact_size(READ_BYTES)
         .build(Connector::new(line, threads)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::address::Reach;
+    use crate::config::{Proxy, Tls};
+    use std::time::Duration;
+
+    fn line(keep_alive: u64) -> Arc<Line> {
+        Arc::new(Line {
+            reach: Reach::Private,
+            tls: Tls::Unverified,
+            proxy: Proxy::None,
+            connect_timeout: Duration::from_secs(5),
+            keep_alive: Duration::from_secs(keep_alive),
+            max_connections: None,
+        })
+    }
+
+    fn known(thread: &Upstreams) -> usize {
+        thread.clients.lock().expect("no test panicked").len()
+    }
+
+    #[tokio::test]
+    async fn equal_lines_share_a_client_over_all_readings_of_a_configuration() {
+        let thread = Upstreams::new(Arc::default(), 2);
+        for _ in 0..3 {
+            let (one, another) = (line(1), line(1));
+            thread.client(&one).expect("a client");
+            thread.client(&another).expect("a client");
+        }
+        assert_eq!(known(&thread), 1);
+    }
+
+    /// Also where other threads have clients for the same.
+    #[tokio::test]
+    async fn clients_of_configurations_that_are_no_more_are_forgotten() {
+        let threads = [Upstreams::new(Arc::default(), 2), Upstreams::new(Arc::default(), 2)];
+        let kept = line(0);
+        for keep_alive in 0..100 {
+            let passing = line(keep_alive);
+            for thread in &threads {
+                thread.client(&kept).expect("a client");
+                thread.client(&passing).expect("a client");
+            }
+        }
+        for thread in &threads {
+            assert!(known(thread) <= MANY_CLIENTS, "{}", known(thread));
+            assert!(thread.clients.lock().expect("no test panicked").iter().any(|known| known.line == *kept));
+        }
+    }
 }

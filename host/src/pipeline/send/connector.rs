@@ -16,12 +16,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 use tower::Service;
 
 #[derive(Clone)]
 pub struct Connector {
     https: HttpsConnector<Dial>,
     places: Option<Arc<Places>>,
+    /// For the waiting and the connecting together.
     limit: Duration,
 }
 
@@ -48,12 +50,18 @@ impl Service<Uri> for Connector {
     fn call(&mut self, destination: Uri) -> Self::Future {
         let Connector { mut https, places, limit } = self.clone();
         Box::pin(async move {
-            let place = match places {
-                Some(places) => Some(places.take(&destination, limit).await?),
+            let deadline = Instant::now() + limit;
+            let place = match &places {
+                Some(places) => Some(places.take(&destination, deadline, limit).await?),
                 None => None,
             };
-            let connecting = tokio::time::timeout(limit, https.call(destination)).await;
-            let stream = connecting.map_err(|_| TooSlow(limit))??;
+            let left = deadline.duration_since(Instant::now());
+            let connecting = tokio::time::timeout_at(deadline, https.call(destination)).await;
+            let stream = connecting.map_err(|_| match places {
+                // Who got a place late had no time to connect, which says nothing of the service.
+                Some(places) if left < limit / 2 => BoxError::from(NoPlace { each: places.each, limit }),
+                Some(_) | None => TooSlow(limit).into(),
+            })??;
             Ok(Held { stream, _place: place })
         })
     }
@@ -69,11 +77,16 @@ impl Places {
     /// Hosts come from configurations, so there are few; but configurations come and go.
     const MAX_HOSTS: usize = 64;
 
-    async fn take(&self, destination: &Uri, limit: Duration) -> Result<OwnedSemaphorePermit, NoPlace> {
+    async fn take(
+        &self,
+        destination: &Uri,
+        deadline: Instant,
+        limit: Duration,
+    ) -> Result<OwnedSemaphorePermit, NoPlace> {
         let places = self.of_host(destination);
         // A request that is served by another's connection meanwhile leaves its wait behind, for this time at most: if
         // there is a place then, the connection is made in advance.
-        let taken = tokio::time::timeout(limit, places.acquire_owned()).await;
+        let taken = tokio::time::timeout_at(deadline, places.acquire_owned()).await;
         taken.ok().and_then(Result::ok).ok_or(NoPlace { each: self.each, limit })
     }
 

@@ -182,6 +182,17 @@ mod tests {
         listener.accept().await.expect("connected to");
     }
 
+    /// With Nagle's algorithm, the second of two small writes waits for the other side's delayed acknowledgement.
+    #[tokio::test]
+    async fn sockets_send_what_they_have_at_once() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let url = format!("http://{}", listener.local_addr().expect("bound"));
+        let dial = dial(Reach::Private, Fickle::new(&[]));
+        let stream = call(dial, url.parse().expect("a URL")).await.expect("connected");
+        let MaybeHttpsStream::Http(socket) = stream else { panic!("no TLS was asked for") };
+        assert!(socket.inner().nodelay().expect("a connected socket"));
+    }
+
     #[tokio::test]
     async fn addresses_that_need_no_resolver_are_checked_too() {
         let dial = dial(Reach::Public, Fickle::new(&[]));

@@ -24,6 +24,10 @@ enum Behaviour {
     Send(Sending),
     /// Sends, then answers with what the upstream said.
     Fetch(Sending),
+    /// Sends so many times, then answers with what the upstream said last.
+    FetchTimes {
+        times: u32,
+    },
     /// Sends again and again, without ever coming to an answer.
     FetchForever(Sending),
     /// Never comes back from waiting.
@@ -192,6 +196,7 @@ impl Provider for Acme {
             Behaviour::Demanding { .. } => answer(call, 3),
             Behaviour::Send(sending) => sending.outgoing().into(),
             Behaviour::Fetch(sending) | Behaviour::FetchForever(sending) => fetch(sending),
+            Behaviour::FetchTimes { times } => fetch_again(*times),
             Behaviour::WaitForever => wait(100),
             Behaviour::Wait { milliseconds } => wait(*milliseconds),
             Behaviour::StateBomb { megabytes } => {
@@ -253,9 +258,10 @@ impl Provider for Acme {
         })
     }
 
-    fn resume(&self, _state: String, reply: Option<HttpReply>) -> Result<Step, Problem> {
+    fn resume(&self, state: String, reply: Option<HttpReply>) -> Result<Step, Problem> {
         match &self.behaviour {
             Behaviour::FetchForever(sending) => Ok(fetch(sending)),
+            Behaviour::FetchTimes { .. } if state != "0" => Ok(fetch_again(state.parse().expect("a number"))),
             Behaviour::WaitForever => Ok(wait(100)),
             _ => {
                 let call = Call::chat("fetched");
@@ -323,6 +329,11 @@ fn whole(text: String) -> Step {
 
 fn fetch(sending: &Sending) -> Step {
     Step::Fetch(Fetch { request: side_request(sending), state: "fetched".to_owned() })
+}
+
+/// The state is how many are left.
+fn fetch_again(left: u32) -> Step {
+    Step::Fetch(Fetch { request: side_request(&Sending::default()), state: (left - 1).to_string() })
 }
 
 /// A side request cannot carry the caller's body.
