@@ -9,7 +9,12 @@ const ROWS: &[(&str, &[&str])] = &[
     // Where the sources disagree.
     (
         "an unknown variable in a header template is a configuration error",
-        &["templates_that_want_to_know_the_caller_are_refused", "header_templates"],
+        &[
+            "all_that_plugins_find_is_told_at_once",
+            "a_template_that_asks_for_an_unknown_caller_is_a_mistake",
+            "at_start_what_plugins_find_takes_out_one_provider_alone",
+            "header_templates",
+        ],
     ),
     (
         "a streaming caller on an endpoint that does not stream gets one chunk",
@@ -53,7 +58,12 @@ const ROWS: &[(&str, &[&str])] = &[
     // Bifrost's shape.
     (
         "a custom provider is a view of a base",
-        &["blocks_of_bifrost_paste_in", "a_block_in_bifrosts_shape_is_taken", "which_plugin_serves_a_provider"],
+        &[
+            "every_block_is_a_good_configuration",
+            "every_block_does_what_it_says",
+            "a_block_in_bifrosts_shape_is_taken",
+            "which_plugin_serves_a_provider",
+        ],
     ),
     (
         "allowed_requests: absent is all, {} is none, a stream is an operation of its own",
