@@ -25,7 +25,10 @@ const CONFLICTS: &[Row] = &[
         "who callers are, where something in front says so; an unknown variable is a mistake of the configuration",
         By(&[
             "header_templates",
-            "templates_that_want_to_know_the_caller_are_refused",
+            "all_that_plugins_find_is_told_at_once",
+            "a_template_that_asks_for_an_unknown_caller_is_a_mistake",
+            "at_start_what_plugins_find_takes_out_one_provider_alone",
+            "who_calls_is_taken_from_the_header_that_is_trusted",
             "who_callers_are_is_said_in_headers",
             "the_configurations_headers_are_sent",
         ]),
@@ -80,7 +83,8 @@ const BIFROST: &[Row] = &[
         "`providers: {<name>: {keys, network_config",
         "",
         By(&[
-            "blocks_of_bifrost_paste_in",
+            "every_block_is_a_good_configuration",
+            "every_block_does_what_it_says",
             "a_block_in_bifrosts_shape_is_taken",
             "which_plugin_serves_a_provider",
             "the_post_that_others_document_works_as_it_stands",
@@ -107,7 +111,7 @@ const BIFROST: &[Row] = &[
     Row(
         "`request_path_overrides`: operation",
         "Not for gemini and bedrock",
-        Later("no such provider is here; a plugin can say `x-plugway-fixed-paths`, and those that will come do"),
+        By(&["all_that_plugins_find_is_told_at_once", "paths_that_are_fixed_are_not_replaced"]),
     ),
     Row(
         "`is_key_less: true`",
@@ -270,7 +274,7 @@ const HURT: &[Row] = &[
     Row(
         "Plugins: one crash",
         "memory after a swap, a leak on every reload",
-        By(&["a_thousand_swaps_leave_nothing_behind"]),
+        By(&["a_thousand_swaps_leave_nothing_behind", "three_hundred_changes_leave_nothing_behind"]),
     ),
     Row(
         "Plugins: one crash",
