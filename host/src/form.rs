@@ -25,8 +25,13 @@ pub enum FormError {
     TooManyParts(usize),
     #[error("the field `{0}` of the form is encoded; send it as plain UTF-8, without `content-transfer-encoding`")]
     Encoded(String),
-    #[error("the field `{0}` of the form has an empty file name; leave `filename` out of a text, or name the file")]
+    #[error(
+        "the field `{0}` of the form is a file without a name in `filename` (`filename*` is not read by all); leave both out \
+         of a text, or name the file"
+    )]
     NamelessFile(String),
+    #[error("a boundary of the form stands on a line that is not ended by CR and LF, as some read it")]
+    LooseBoundary,
 }
 
 /// A form in the body that it came in.

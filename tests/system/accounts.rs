@@ -133,7 +133,7 @@ async fn whoever_reads_standard_output_may_stop_and_requests_go_on() {
 async fn all_bodies_together_have_their_bound() {
     let upstream = Upstream::start().await;
     upstream.on_path("/v1/chat/completions", Reply::json(200, &Dialect::OpenAi.whole("hi")));
-    upstream.on_model("slow", Reply::json(200, &Dialect::OpenAi.whole("hi")).after(Duration::from_secs(3)));
+    upstream.on_model("slow", Reply::json(200, &Dialect::OpenAi.whole("hi")).after(Duration::from_millis(1500)));
     let gateway = Setup::new().set("limits", "bodies_mb", 3).provider("openai", openai(&upstream.url())).start().await;
     let large = "a".repeat(2 * 1024 * 1024);
     let (first, second) = tokio::join!(gateway.chat("openai/slow", &large), async {

@@ -35,6 +35,29 @@ async fn a_changed_model_decides_where_the_request_goes() {
     gateway.wait_for_log(&["judge asked about anthropic/small"]).await;
 }
 
+/// A rule on `<provider>/<model>` would be worth little if another way of asking went around it.
+#[tokio::test]
+async fn a_policy_is_told_whose_model_it_is_in_each_way_of_asking() {
+    let upstream = Upstream::start().await;
+    let rules = json!({"rules": [{"name": "m", "models": ["openai/secret"]}]});
+    let gateway = judged(&upstream, json!([{"plugin": "deny", "settings": rules}])).await;
+    for (path, header, model, status) in [
+        ("/v1/chat/completions", None, "openai/secret", 400),
+        ("/providers/openai/v1/chat/completions", None, "secret", 400),
+        ("/v1/chat/completions", Some("openai"), "secret", 400),
+        ("/v1/chat/completions", Some("openai"), "openai/secret", 400),
+        ("/providers/openai/v1/chat/completions", None, "other", 200),
+        ("/v1/chat/completions", Some("anthropic"), "secret", 200),
+    ] {
+        let mut request = gateway.http.post(format!("{}{path}", gateway.url)).json(&chat_body(model, "hello", false));
+        if let Some(name) = header {
+            request = request.header("x-bt-endpoint-name", name);
+        }
+        assert_eq!(read(request).await.status, status, "{path} {header:?} {model}");
+    }
+    assert_eq!(upstream.requests().len(), 2);
+}
+
 #[tokio::test]
 async fn a_model_that_nobody_serves_is_not_found_whoever_wrote_it() {
     let upstream = Upstream::start().await;

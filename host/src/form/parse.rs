@@ -14,7 +14,7 @@ pub(super) fn form(body: &Bytes, content_type: HeaderValue, parameters: &str) ->
     let boundary = boundary(parameters).ok_or(FormError::NoBoundary)?;
     let delimiter = format!("--{boundary}");
     let mut parts = Vec::new();
-    let mut at = beginning(body, &delimiter).ok_or(FormError::NoBeginning)?;
+    let mut at = beginning(body, &delimiter)?;
     let next = Finder::new(delimiter.as_bytes());
     loop {
         let content = match after_delimiter(body, at + delimiter.len()).ok_or(FormError::NoBeginning)? {
@@ -24,7 +24,7 @@ pub(super) fn form(body: &Bytes, content_type: HeaderValue, parameters: &str) ->
         if parts.len() == MAX_PARTS {
             return Err(FormError::TooManyParts(MAX_PARTS));
         }
-        let end = end_of_part(body, content, &next, delimiter.len()).ok_or(FormError::CutShort)?;
+        let end = end_of_part(body, content, &next, delimiter.len())?;
         parts.push(part(body, at, content, end)?);
         at = end + 2;
     }
@@ -44,11 +44,18 @@ fn boundary(parameters: &str) -> Option<&str> {
 }
 
 /// Where the first delimiter stands: at the start, or on a line after a preamble, which says nothing.
-fn beginning(body: &[u8], delimiter: &str) -> Option<usize> {
-    if body.starts_with(delimiter.as_bytes()) {
-        return Some(0);
+fn beginning(body: &[u8], delimiter: &str) -> Result<usize, FormError> {
+    let first = memmem::find(body, delimiter.as_bytes()).ok_or(FormError::NoBeginning)?;
+    match &body[..first] {
+        preamble if preamble.is_empty() || preamble.ends_with(b"\r\n") => Ok(first),
+        preamble if ends_a_line(preamble) => Err(FormError::LooseBoundary),
+        _ => Err(FormError::NoBeginning),
     }
-    memmem::find(body, format!("\r\n{delimiter}").as_bytes()).map(|line| line + 2)
+}
+
+/// For lenient readers, to whom either character is a line break.
+fn ends_a_line(bytes: &[u8]) -> bool {
+    bytes.ends_with(b"\n") || bytes.ends_with(b"\r")
 }
 
 enum After {
@@ -69,14 +76,21 @@ fn after_delimiter(body: &[u8], at: usize) -> Option<After> {
     rest[padding..].starts_with(b"\r\n").then_some(After::Part(at + padding + 2))
 }
 
-/// Where the line break before the next delimiter stands.
-fn end_of_part(body: &[u8], content: usize, next: &Finder<'_>, length: usize) -> Option<usize> {
+/// Where the line break before the next delimiter stands. What is one to lenient readers alone is refused: they would find
+/// fields within what is a file to us.
+fn end_of_part(body: &[u8], content: usize, next: &Finder<'_>, length: usize) -> Result<usize, FormError> {
     // A part without headers and without content has only the line break that ends its delimiter.
     let from = content - 2;
-    next.find_iter(&body[from..])
-        .map(|found| from + found)
-        .find(|at| *at >= from + 2 && body[..*at].ends_with(b"\r\n") && after_delimiter(body, at + length).is_some())
-        .map(|at| at - 2)
+    for at in next.find_iter(&body[from..]).map(|found| from + found).filter(|at| *at >= from + 2) {
+        let (before, after) = (&body[..at], &body[at + length..]);
+        match before.ends_with(b"\r\n") {
+            true if after_delimiter(body, at + length).is_some() => return Ok(at - 2),
+            true if after.starts_with(b"\n") || after.starts_with(b"\r") => return Err(FormError::LooseBoundary),
+            false if ends_a_line(before) => return Err(FormError::LooseBoundary),
+            _ => {}
+        }
+    }
+    Err(FormError::CutShort)
 }
 
 fn part(body: &[u8], whole: usize, content: usize, end: usize) -> Result<Part, FormError> {
@@ -152,7 +166,7 @@ fn read_disposition(value: &str) -> Option<Disposition> {
     if !kind.trim().eq_ignore_ascii_case("form-data") {
         return None;
     }
-    let (mut name, mut filename) = (None, None);
+    let (mut name, mut filename, mut extended) = (None, None, None);
     while !rest.trim().is_empty() {
         let (parameter, after) = rest.split_once('=')?;
         let (value, after) = match after.trim_start().strip_prefix('"') {
@@ -164,8 +178,9 @@ fn read_disposition(value: &str) -> Option<Disposition> {
         };
         let again = match parameter.trim().to_ascii_lowercase().as_str() {
             "name" => name.replace(value),
-            // The second is the same in another encoding, and wins where it is understood.
-            "filename" | "filename*" => filename.replace(value).filter(|_| false),
+            "filename" => filename.replace(value),
+            // The same in another encoding. Alone it makes a file of the part to some readers, and a text to others.
+            "filename*" => extended.replace(value),
             _ => return None,
         };
         let after = after.trim_start();
@@ -174,7 +189,9 @@ fn read_disposition(value: &str) -> Option<Disposition> {
             return None;
         }
     }
-    Some(Disposition { name: name?, filename })
+    // What a backslash before a letter means, readers disagree on.
+    let name: String = name.filter(|name: &String| !name.contains('\\'))?;
+    Some(Disposition { name, filename: filename.or(extended.map(|_| String::new())) })
 }
 
 /// The string up to its closing quote, and what stands behind that.

@@ -77,6 +77,9 @@ fn what_can_be_read_in_two_ways_is_refused() {
         (part("Content-Disposition: form-data; name=a\r\nX-A: b\nContent-Type: text/plain"), FormError::NoName),
         (part("Content-Disposition : form-data; name=a"), FormError::NoName),
         (part("Content-Disposition: form-data; name=a; filename=\"\""), FormError::NamelessFile("a".to_owned())),
+        (part("Content-Disposition: form-data; name=a; filename*=utf-8''"), FormError::NamelessFile("a".to_owned())),
+        (part("Content-Disposition: form-data; name=a; filename*=utf-8''b"), FormError::NamelessFile("a".to_owned())),
+        (part("Content-Disposition: form-data; name=\"pro\\mpt\""), FormError::NoName),
     ] {
         assert_eq!(read(&body).err(), Some(error), "{body:?}");
     }
@@ -85,6 +88,27 @@ fn what_can_be_read_in_two_ways_is_refused() {
         Content-Disposition: form-data; name=a\r\n\r\n2\r\n--XX--",
     );
     assert!(twice.expect("a form").text("a").is_err());
+}
+
+/// To lenient readers, a line break is a line break.
+#[test]
+fn boundaries_that_only_some_readers_see_are_refused() {
+    let inside = |text: &str| {
+        format!("--XX\r\nContent-Disposition: form-data; name=file; filename=a\r\n\r\nRIFF{text}\r\n--XX--\r\n")
+    };
+    let field = "Content-Disposition: form-data; name=prompt";
+    for body in [
+        inside(&format!("\n--XX\n{field}\n\nhidden")),
+        inside(&format!("\r--XX\r{field}\r\rhidden")),
+        inside(&format!("\n--XX\r\n{field}\r\n\r\nhidden")),
+        inside(&format!("\r\n--XX\n{field}\n\nhidden")),
+        inside("\n--XX--"),
+        format!("\n--XX\r\n{field}\r\n\r\nhidden\r\n{}", inside("")),
+    ] {
+        assert_eq!(read(&body).err(), Some(FormError::LooseBoundary), "{body:?}");
+    }
+    let both = "--XX\r\nContent-Disposition: form-data; name=file; filename=a; filename*=utf-8''b\r\n\r\n1\r\n--XX--";
+    assert!(read(both).expect("a form").text("file").is_err(), "a file to everybody");
 }
 
 /// Who decodes them reads something else than who does not: a policy, for instance.

@@ -103,7 +103,8 @@ pub async fn receive(
     reply: UpstreamReply,
 ) -> Result<Answer, Failure> {
     let reply = UpstreamReply { headers: scrub.headers(reply.headers), ..reply };
-    if !reply.status.is_success() {
+    // The other good ones have no answer with them (204, 205), or a piece of one (206).
+    if !matches!(reply.status.as_u16(), 200..=203) {
         return Err(refused(attempt, &expected.dialect, scrub, reply).await);
     }
     let kind = Kind::of(&reply.headers);
@@ -223,7 +224,7 @@ async fn refused(attempt: &Attempt<'_>, dialect: &str, scrub: &Scrub, reply: Ups
             .code("upstream_redirect")
             .detail(format!("status {}", status.as_u16()));
     }
-    // There are no others; a caller could not tell what they mean.
+    // Nothing else can be the status of an answer; a caller could not tell what it means.
     if !status.is_client_error() && !status.is_server_error() {
         return Failure::upstream("the provider answered with a status that no answer has")
             .code("upstream_malformed")

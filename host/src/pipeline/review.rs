@@ -127,9 +127,23 @@ fn context(call: &Call, request: &Request) -> Context {
     Context {
         request_id: call.id.clone(),
         operation: request.kind.operation.name().to_owned(),
-        model: request.model_name().to_owned(),
+        model: model(call, request),
         streaming: request.kind.streaming,
         now_ms: call.moment.now_ms,
+    }
+}
+
+/// As the caller wrote it, with the provider's name before it where the path or a header says whose it is: what a policy says
+/// of `<provider>/<model>` holds for each way of asking.
+fn model(call: &Call, request: &Request) -> String {
+    let model = request.model_name();
+    let Some(provider) = call.addressee.target().map(|target| &target.config.name) else { return model.to_owned() };
+    let rest = model.strip_prefix(provider.as_str()).and_then(|rest| rest.strip_prefix('/'));
+    match rest {
+        // Below the path of a provider every name is the provider's own.
+        Some(_) if !call.addressee.is_by_path() => model.to_owned(),
+        _ if model.is_empty() => String::new(),
+        _ => format!("{provider}/{model}"),
     }
 }
 
