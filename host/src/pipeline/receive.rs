@@ -23,7 +23,6 @@ use crate::framing::Framing;
 use crate::plugins::api::provider::LocalReply;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
-use std::borrow::Cow;
 
 /// What an upstream, or a provider by itself, answered.
 pub enum Answer {
@@ -65,11 +64,9 @@ pub struct NativeReply {
 
 impl NativeReply {
     /// The same for those who must read it, or why they cannot.
-    pub fn canonical(&self) -> Result<Cow<'_, String>, Failure> {
-        match &self.translated {
-            Some(translated) => translated.as_ref().map(Cow::Borrowed).map_err(Failure::clone),
-            None => Ok(Cow::Owned(String::from_utf8_lossy(&self.verbatim.body).into_owned())),
-        }
+    pub fn canonical(&self) -> Result<String, Failure> {
+        let as_it_came = || Ok(String::from_utf8_lossy(&self.verbatim.body).into_owned());
+        self.translated.clone().unwrap_or_else(as_it_came)
     }
 }
 

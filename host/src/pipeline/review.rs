@@ -10,7 +10,6 @@ use crate::error::{Failure, FailureKind};
 use crate::plugins::Configured;
 use crate::plugins::api::policy::{Context, Phases, Verdict};
 use crate::snapshot::PolicyUse;
-use std::borrow::Cow;
 use std::sync::Arc;
 
 pub async fn request(call: &Call, mut request: Request) -> Result<Request, Failure> {
@@ -33,9 +32,13 @@ pub async fn request(call: &Call, mut request: Request) -> Result<Request, Failu
 pub async fn answer(call: &Call, request: &Request, answer: Answer) -> Result<Answer, Failure> {
     let mut answer = answer;
     for policy in asked(call, Phases::REPLY) {
+        let of_native;
         let body = match &answer {
-            Answer::Canonical(body) => Cow::Borrowed(body),
-            Answer::Native(reply) => reply.canonical()?,
+            Answer::Canonical(body) => body,
+            Answer::Native(reply) => {
+                of_native = reply.canonical()?;
+                &of_native
+            }
             // What people could read must not pass unread.
             Answer::Bytes(reply) if reply.is_text() => {
                 let message = "a policy must read the answer, which is no JSON; ask for `response_format: json`";
@@ -45,7 +48,7 @@ pub async fn answer(call: &Call, request: &Request, answer: Answer) -> Result<An
         };
         let plugin = plugin(policy)?;
         let context = context(call, request);
-        match plugin.review_reply(call.moment, &context, &body).await.map_err(problem::from_call)? {
+        match plugin.review_reply(call.moment, &context, body).await.map_err(problem::from_call)? {
             Verdict::Pass => {}
             Verdict::Change(body) => answer = Answer::Canonical(problem::checked_answer(plugin, body)?),
             Verdict::Refuse(problem) => return Err(refusal(policy, problem)),
