@@ -109,12 +109,13 @@ async fn waiting_for_a_connection_and_making_it_share_one_limit() {
     let network = json!({"max_conns_per_host": 1, "connect_timeout_in_seconds": 2,
         "default_request_timeout_in_seconds": 20});
     let gateway = Gateway::with(&[("openai", with(openai(&url), network))]).await;
-    let ask = || join_all((0..4 * threads()).map(|_| gateway.chat("openai/m", "hello")));
-    // Those who come later get the places of the first when half of their time is over.
-    let (first, later) = tokio::join!(ask(), async {
+    let ask = |count| join_all((0..count).map(|_| gateway.chat("openai/m", "hello")));
+    // The first take all places, and nobody waits behind them; those who come later get the places when half of their
+    // time is over.
+    let (first, later) = tokio::join!(ask(threads()), async {
         tokio::time::sleep(Duration::from_secs(1)).await;
         let start = Instant::now();
-        let answers = ask().await;
+        let answers = ask(4 * threads()).await;
         assert!(start.elapsed() < Duration::from_millis(2_700), "it took {:?}", start.elapsed());
         answers
     });
